@@ -1,0 +1,1 @@
+"""Chat models: over LiteLLM, over a checkpoint on this machine, and scripted."""
