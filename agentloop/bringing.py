@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 def is_async(function: Any) -> bool:
     """Whether calling ``function`` gives something to await, as far as its definition tells."""
-    inner = getattr(function, "critic", function)
+    inner = getattr(function, "__wrapped__", function)
     return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(type(inner).__call__)
 
 

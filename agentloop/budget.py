@@ -24,12 +24,17 @@ class Budget(Record):
 class Meter:
     """What has been spent against a budget. A call is counted when it begins, its tokens when it ends."""
 
-    def __init__(self, budget: Budget | None = None, spent: Usage | None = None) -> None:
+    def __init__(self, budget: Budget | None = None) -> None:
         self.budget = budget or Budget()
-        self.calls = spent.calls if spent else 0
-        self.tokens = spent.tokens_in + spent.tokens_out if spent else 0
-        self.dollars: float | None = spent.dollars if spent else 0.0
+        self.calls = 0
+        self.tokens = 0
+        self.dollars: float | None = 0.0
         self.started = time.monotonic()
+
+    def add(self, spent: Usage) -> None:
+        """Count what was spent before, by the part of the run that is being taken up again."""
+        self.calls += spent.calls
+        self._count(spent)
 
     def begin(self) -> None:
         """Count one call about to be made; BudgetSpent when the budget does not allow it."""
@@ -40,14 +45,12 @@ class Meter:
 
     def end(self, usage: Usage, model: str) -> None:
         """Count what the call cost."""
-        self.tokens += usage.tokens_in + usage.tokens_out
         if usage.dollars is None and self.budget.dollars is not None:
             raise BadInput(
                 f"the budget is in dollars ({self.budget.dollars}), but the price of {model!r} is unknown; "
                 "give a budget in calls or tokens, or register the price with litellm.register_model"
             )
-        known = self.dollars is not None and usage.dollars is not None
-        self.dollars = (self.dollars or 0.0) + (usage.dollars or 0.0) if known else None
+        self._count(usage)
 
     def limit_reached(self) -> str | None:
         """Which limit is reached, in words; None while there is something left."""
@@ -62,3 +65,8 @@ class Meter:
             if limit is not None and used >= limit:
                 return f"budget spent: {used} of {limit} {name}"
         return None
+
+    def _count(self, usage: Usage) -> None:
+        self.tokens += usage.tokens_in + usage.tokens_out
+        known = self.dollars is not None and usage.dollars is not None
+        self.dollars = (self.dollars or 0.0) + (usage.dollars or 0.0) if known else None

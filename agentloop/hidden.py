@@ -11,11 +11,11 @@ class SeesHidden:
     sees_hidden = True
 
     def __init__(self, critic: Critic) -> None:
-        self.critic = critic
+        self.__wrapped__ = critic
 
     def __call__(self, attempt: Attempt) -> Feedback:
         """Ask the wrapped critic."""
-        return self.critic(attempt)  # type: ignore[return-value]
+        return self.__wrapped__(attempt)  # type: ignore[return-value]
 
 
 def sees_hidden(critic: Critic) -> SeesHidden:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from agentloop.bringing import bring
 from agentloop.budget import Budget, Meter
@@ -36,19 +36,36 @@ class Progress(Record):
     calls: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Plan:
-    """What a run is asked to do."""
+class Settings(TypedDict, total=False):
+    """How a run is carried out; ``aimprove`` says what each means."""
 
-    agent: Any
-    tasks: Sequence[Task]
     samples: int
     grader: Grader | None
     concurrency: int
+    budget: Budget | None
+    seed: int
+    resume: bool
     progress: Callable[[Progress], object] | None
 
 
-def improve(agent: Any, tasks: Iterable[Task], *, folder: str | Path, **settings: Any) -> Run:
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run is asked to do, and what it may use of another run's (context.py, ``given``)."""
+
+    agent: Any
+    tasks: Sequence[Task]
+    folder: Path
+    meter: Meter
+    samples: int = 1
+    grader: Grader | None = None
+    concurrency: int = 16
+    seed: int = 0
+    resume: bool = True
+    progress: Callable[[Progress], object] | None = None
+    given: Callable[[str], Effect | None] = lambda place: None
+
+
+def improve(agent: Any, tasks: Iterable[Task], *, folder: str | Path, **settings: Unpack[Settings]) -> Run:
     """Run every task through ``agent`` and journal what happens; see ``aimprove`` for the settings.
 
     Works in a notebook too. Called again on the same folder, it goes on where it was cut off.
@@ -79,44 +96,42 @@ async def aimprove(
     """
     if samples < 1 or concurrency < 1:
         raise BadInput(f"samples and concurrency must be at least 1, got {samples} and {concurrency}")
-    plan = _Plan(
+    plan = Plan(
         agent=agent,
-        tasks=_distinct(tasks),
+        tasks=distinct(tasks),
+        folder=Path(folder),
+        meter=Meter(budget),
         samples=samples,
         grader=grader,
         concurrency=concurrency,
+        seed=seed,
+        resume=resume,
         progress=progress,
     )
-    return await run_plan(plan, Path(folder), seed=seed, budget=budget, resume=resume)
+    return await carry_out(plan)
 
 
-async def run_plan(
-    plan: _Plan,
-    folder: Path,
-    *,
-    seed: int,
-    budget: Budget | None,
-    resume: bool,
-    given: Callable[[str], Effect | None] = lambda place: None,
-) -> Run:
-    """Carry out a plan in its folder; ``given`` answers from another run (context.py)."""
-    settings = _settings(folder, plan, seed=seed, resume=resume)
+async def carry_out(plan: Plan) -> Run:
+    """Carry out a plan in its folder."""
+    settings = _settings(plan)
     with ThreadPoolExecutor(max_workers=plan.concurrency, thread_name_prefix="agentloop") as executor:
-        journal = Journal(folder / "journal.jsonl", run=settings["run"])
+        journal = Journal(plan.folder / "journal.jsonl", run=settings["run"])
         try:
-            meter = Meter(budget, journal.spent)
-            context = RunContext(journal=journal, meter=meter, seed=seed, executor=executor, given=given)
+            plan.meter.add(journal.spent)
+            context = RunContext(
+                journal=journal, meter=plan.meter, seed=plan.seed, executor=executor, given=plan.given
+            )
             await _Scheduler(plan, context, journal).run()
         finally:
             journal.close()
-    return Run(folder)
+    return Run(plan.folder)
 
 
 @dataclass
 class _Scheduler:
     """Hands trajectories to as many workers as may run at once."""
 
-    plan: _Plan
+    plan: Plan
     context: RunContext
     journal: Journal
     done: int = 0
@@ -209,7 +224,8 @@ def trajectory_name(task: Task, sample: int) -> str:
     return f"{task.id}#{sample}"
 
 
-def _distinct(tasks: Iterable[Task]) -> list[Task]:
+def distinct(tasks: Iterable[Task]) -> list[Task]:
+    """The tasks as a list; BadInput when there are none, or two of one id."""
     listed = list(tasks)
     seen: set[str] = set()
     for task in listed:
@@ -223,16 +239,16 @@ def _distinct(tasks: Iterable[Task]) -> list[Task]:
     return listed
 
 
-def _settings(folder: Path, plan: _Plan, *, seed: int, resume: bool) -> dict[str, Any]:
-    """Read the settings of the run in ``folder``, or begin one there."""
-    path = folder / "settings.json"
+def _settings(plan: Plan) -> dict[str, Any]:
+    """Read the settings of the run in the plan's folder, or begin one there."""
+    folder, path = plan.folder, plan.folder / "settings.json"
     if path.is_file():
-        if not resume:
+        if not plan.resume:
             raise BadInput(
                 f"{folder} holds a run already; pass resume=True to go on with it, or another folder"
             )
         known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        for name, value in (("seed", seed), ("samples", plan.samples), ("grader", _name(plan.grader))):
+        for name, value in (("seed", plan.seed), ("samples", plan.samples), ("grader", _name(plan.grader))):
             if known.get(name) != value:
                 raise BadInput(
                     f"the run in {folder} was begun with {name}={known.get(name)!r}, now {value!r}; "
@@ -247,7 +263,7 @@ def _settings(folder: Path, plan: _Plan, *, seed: int, resume: bool) -> dict[str
         "python": platform.python_version(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "agent": getattr(plan.agent, "name", None) or type(plan.agent).__name__,
-        "seed": seed,
+        "seed": plan.seed,
         "samples": plan.samples,
         "concurrency": plan.concurrency,
         "grader": _name(plan.grader),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agentloop.journal import read, trajectory_of
+from agentloop.journal import Effect, read, trajectory_of
 from agentloop.packing import Packer
 from agentloop.types import (
     Attempt,
@@ -130,6 +130,22 @@ def has_passed(score: float | None, feedback: Feedback | None) -> bool | None:
     if feedback is None or feedback.verdict == "unsure":
         return None
     return feedback.verdict == "pass"
+
+
+def effects(path: str | Path, *, attempt: int, node: str) -> dict[str, Effect]:
+    """What was recorded in one node of one attempt of every trajectory, by place; calls are whole."""
+    found: dict[str, Effect] = {}
+    packers: dict[str, Packer] = {}
+    for entry in read(path):
+        if "place" not in entry:
+            continue
+        place, value = entry["place"], entry["value"]
+        trajectory, number, made_in, _ = place.rsplit("/", 3)
+        if entry["kind"] == "call":
+            value = packers.setdefault(trajectory, Packer()).unpack(place, value)
+        if int(number) == attempt and made_in == node:
+            found[place] = Effect(entry["kind"], entry["ask"], value)
+    return found
 
 
 def corrections(path: str | Path) -> Iterator[Correction]:
