@@ -50,7 +50,7 @@ def mask_hidden(text: str, task: Task) -> str:
 
     Values of fewer than six characters are left, since they stand in ordinary words and numbers too.
     """
-    for value in sorted(_hidden_values(task.hidden), key=len, reverse=True):
+    for value in sorted(hidden_values(task.hidden), key=len, reverse=True):
         if value in text:
             text = text.replace(value, "[hidden]")
     return text
@@ -61,10 +61,11 @@ def leaks(text: str, task: Task) -> bool:
     return mask_hidden(text, task) != text
 
 
-def _hidden_values(value: object) -> set[str]:
+def hidden_values(value: object) -> set[str]:
+    """The hidden values of six characters or more, as they would stand in a text."""
     if isinstance(value, dict):
-        return set().union(*(_hidden_values(each) for each in value.values()), set())
+        return set().union(*(hidden_values(each) for each in value.values()), set())
     if isinstance(value, (list, tuple)):
-        return set().union(*(_hidden_values(each) for each in value), set())
+        return set().union(*(hidden_values(each) for each in value), set())
     text = str(value)
     return {text} if len(text) >= 6 and not isinstance(value, bool) and value is not None else set()

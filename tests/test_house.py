@@ -91,7 +91,9 @@ def imports(path: Path) -> list[tuple[str, bool]]:
 def test_a_file_imports_only_from_the_layers_below_it(path: Path) -> None:
     allowed = MAY_IMPORT.get(part_of(path))
     if allowed is None:
-        assert part_of(path) in {"__init__", "cli", "commands", "demo", "report", "doctor"}, f"no layer for {path}"
+        assert part_of(path) in {"__init__", "cli", "commands", "demo", "report", "doctor"}, (
+            f"no layer for {path}"
+        )
         return
     used = {name.split(".")[1] for name, _ in imports(path) if name.startswith("agentloop.")}
     assert used <= allowed, f"{path.name} may not import {sorted(used - allowed)}"
@@ -200,11 +202,24 @@ def test_importing_loads_no_heavy_package_and_reaches_nothing(tmp_path: Path) ->
     )
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-c", probe], capture_output=True, text=True, cwd=tmp_path, env=environment, check=True
+        [sys.executable, "-c", probe],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+        check=True,
     )
     seen, modules = json.loads(done.stdout)
     assert seen == []
-    assert not set(modules) & {"langgraph", "litellm", "torch", "transformers", "chromadb", "numpy", "pydantic.main"}
+    assert not set(modules) & {
+        "langgraph",
+        "litellm",
+        "torch",
+        "transformers",
+        "chromadb",
+        "numpy",
+        "pydantic.main",
+    }
     assert list(tmp_path.iterdir()) == []
 
 
