@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from agentloop.hidden import sees_hidden
     from agentloop.loop import aimprove, improve
     from agentloop.models import ChatModel, ScriptedModel
-    from agentloop.nodes import oracle, stuck
     from agentloop.prompts import Prompts
     from agentloop.run import Run
+    from agentloop.stopping import oracle, stuck
     from agentloop.types import (
         Attempt,
         Correction,
@@ -40,7 +40,7 @@ _HOMES = {
     "agentloop.hidden": ["sees_hidden"],
     "agentloop.loop": ["aimprove", "improve"],
     "agentloop.models": ["ChatModel", "ScriptedModel"],
-    "agentloop.nodes": ["oracle", "stuck"],
+    "agentloop.stopping": ["oracle", "stuck"],
     "agentloop.prompts": ["Prompts"],
     "agentloop.run": ["Run"],
     "agentloop.types": [

@@ -11,9 +11,9 @@ from agentloop.bringing import OpenSession
 from agentloop.context import RunContext, Scope
 from agentloop.errors import BudgetSpent, EnvironmentFailed
 from agentloop.journal import place_of
-from agentloop.nodes import State, better, boundary, said, trajectory_id
 from agentloop.prompts import Prompts
 from agentloop.redact import redact
+from agentloop.state import State, better, boundary, budget_spent, trajectory_id
 from agentloop.types import (
     Attempt,
     Correction,
@@ -58,7 +58,7 @@ class Act:
             try:
                 await trial.make()
             except BudgetSpent:
-                return {"stop_reason": "budget", "stop_signal": "none"}
+                return budget_spent()
         attempt = trial.attempt(trajectory, number)
         run.keep(attempt)
         noted = {"text": attempt.text, "recalled": list(attempt.recalled), "error": attempt.error}
@@ -232,3 +232,13 @@ def last(attempts: tuple[Attempt, ...], count: int) -> tuple[Attempt, ...]:
 def _same(before: Step, now: Step) -> bool:
     """The same action brought the same observation: going on would only repeat it."""
     return before.action.strip() == now.action.strip() and before.observation == now.observation
+
+
+def said(corrections: Sequence[Correction]) -> str:
+    """Corrections as the lines of a list."""
+    lines = []
+    for correction in corrections:
+        when = f" (when {correction.applies_when})" if correction.applies_when else ""
+        unless = f" (not when {correction.not_when})" if correction.not_when else ""
+        lines.append(f"- {correction.text}{when}{unless}")
+    return "\n".join(lines)

@@ -51,7 +51,9 @@ class Comparison:
         )
         said += f", McNemar p = {self.p:.2g}" if self.p is not None else ""
         if not self.clear:
-            more = f"about {self.needed - self.tasks} more tasks would tell" if self.needed else "no difference"
+            more = (
+                f"about {self.needed - self.tasks} more tasks would tell" if self.needed else "no difference"
+            )
             said += f"; not clear of zero: {more}"
         return said
 

@@ -21,22 +21,11 @@ from langgraph.types import Command
 from agentloop.acting import Act
 from agentloop.context import RunContext
 from agentloop.errors import BadInput
-from agentloop.nodes import (
-    Decide,
-    Distil,
-    Distiller,
-    Judge,
-    Node,
-    Recall,
-    Reflect,
-    Reflector,
-    State,
-    StopRule,
-    goes_to,
-    keep_feedback,
-    stuck,
-)
+from agentloop.learning import Distil, Distiller, keep_feedback
+from agentloop.nodes import Judge, Recall, Reflect, Reflector
 from agentloop.prompts import Prompts
+from agentloop.state import Node, State
+from agentloop.stopping import Decide, StopRule, goes_to, stuck
 from agentloop.types import Critic, Environment, Memory, Model
 
 Graph = StateGraph[State, RunContext, State, State]

@@ -18,11 +18,11 @@ from agentloop.budget import Budget, Meter
 from agentloop.context import RunContext
 from agentloop.errors import BadInput
 from agentloop.journal import Effect, Journal, place_of
-from agentloop.nodes import boundary
 from agentloop.reading import has_passed
 from agentloop.record import Record
 from agentloop.run import Run
 from agentloop.running import background
+from agentloop.state import boundary
 from agentloop.types import SCHEMA_VERSION, Attempt, Grader, Task, digest
 from agentloop.version import __version__
 

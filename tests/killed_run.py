@@ -32,7 +32,7 @@ class ServedModel:
     async def complete(self, messages: Sequence[Message], /, **sampling: Any) -> Sequence[Reply]:
         body = json.dumps({"model": "m", "messages": list(messages), "seed": sampling["seed"]}).encode()
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)
         answer = await reader.readuntil(b"\r\n\r\n")
         length = next(

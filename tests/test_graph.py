@@ -13,8 +13,8 @@ from langgraph.types import Command, interrupt
 from agentloop import (
     Attempt,
     Correction,
-    Feedback,
     Fact,
+    Feedback,
     RunContext,
     ScriptedModel,
     Step,
@@ -29,7 +29,10 @@ from agentloop import (
 from agentloop.acting import Act
 from agentloop.errors import BadInput
 from agentloop.graph import compile_agent
-from agentloop.nodes import Decide, Distil, Judge, Reflect, State, goes_to
+from agentloop.learning import Distil
+from agentloop.nodes import Judge, Reflect
+from agentloop.state import State
+from agentloop.stopping import Decide, goes_to
 from tests.twins import SENTINEL, Doors, found_the_prize, knows_the_answer, third_time
 
 TASK = Task(id="t", prompt="Which door?", hidden={"answer": "3"})

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "intervals": {"errors"},
     "json_reply": {"errors"},
     "types": {"record", "errors"},
+    "schema": RECORDS,
     "hidden": RECORDS,
     "prompts": RECORDS,
     "redact": RECORDS,
@@ -38,10 +39,13 @@ MAY_IMPORT = {
     "memories": RECORDS | {"prompts", "memories"},
     "critics": RECORDS | {"prompts", "critics"},
     "environments": RECORDS | {"prompts", "environments"},
-    "export": RECORDS | LOG | {"export"},
+    "export": RECORDS | LOG | {"prompts", "export"},
 }
-GRAPH = RECORDS | LOG | {"prompts", "context", "bringing", "nodes", "acting"}
+GRAPH = RECORDS | LOG | {"prompts", "context", "bringing", "state", "stopping", "learning", "nodes", "acting"}
 MAY_IMPORT |= {
+    "state": GRAPH,
+    "stopping": GRAPH,
+    "learning": GRAPH,
     "nodes": GRAPH,
     "acting": GRAPH,
     "graph": GRAPH,
@@ -54,10 +58,10 @@ MAY_IMPORT |= {
 }
 HEAVY = {
     "litellm": {"models/chat.py", "models/embed.py"},
-    "torch": {"models/local.py", "models/sampling.py"},
-    "transformers": {"models/local.py", "models/sampling.py"},
+    "torch": {"models/local.py", "models/local_rows.py", "models/sampling.py"},
+    "transformers": {"models/local.py", "models/local_rows.py", "models/sampling.py"},
     "chromadb": {"memories/vector.py"},
-    "langgraph": {"graph.py", "nodes.py", "acting.py"},
+    "langgraph": {"graph.py", "state.py", "stopping.py", "learning.py", "nodes.py", "acting.py"},
     "playwright": {"environments/web.py"},
 }
 
@@ -196,7 +200,7 @@ def test_importing_loads_no_heavy_package_and_reaches_nothing(tmp_path: Path) ->
         "import sys, os, json\n"
         "seen = []\n"
         "sys.addaudithook(lambda event, args: seen.append((event, str(args[:2])))"
-        " if event.startswith('socket') or (event == 'open' and args[1] and set(str(args[1])) & set('wax+')) else None)\n"
+        " if event.startswith('socket') or (event == 'open' and set(str(args[1])) & set('wax+')) else None)\n"
         "from agentloop import Attempt, Feedback, Task\n"
         "print(json.dumps([seen, sorted(sys.modules)]))\n"
     )

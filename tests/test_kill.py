@@ -1,5 +1,6 @@
 """kill -9 at any instant, start again: nothing finished is repeated, nothing stored is asked for again."""
 
+import contextlib
 import json
 import os
 import random
@@ -65,10 +66,8 @@ def run_until(nursery: Any, folder: Path, size: int) -> bool:
         if not Path(f"/proc/{child}").exists() or Path(f"/proc/{child}/stat").read_text().split()[2] == "Z":
             break
         time.sleep(0.0005)
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(child, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     return int(nursery.stdout.readline()) == 0
 
 

@@ -1,0 +1,104 @@
+"""The distil node: what an agent keeps for other tasks, and how its memory is told what helped."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from langgraph.runtime import Runtime
+
+from agentloop.bringing import bring
+from agentloop.context import RunContext
+from agentloop.hidden import leaks, public_attempt
+from agentloop.journal import place_of
+from agentloop.state import MemoryFailed, State, boundary, run_id
+from agentloop.types import Attempt, Correction, Memory, Source, correction_id, digest
+
+logger = logging.getLogger(__name__)
+
+Distiller: TypeAlias = Callable[[Sequence[Attempt]], Sequence[Correction] | Awaitable[Sequence[Correction]]]
+"""Makes corrections of the attempts of a trajectory whose last one passed."""
+
+
+class Distil:
+    """Keep what was learnt: corrections from feedback that led to a pass; whether recalled ones helped."""
+
+    def __init__(self, memory: Memory | None, distil: Distiller | None = None) -> None:
+        self.memory = memory
+        self.distil = distil or keep_feedback
+
+    async def __call__(self, state: State, runtime: Runtime[RunContext]) -> State:
+        """Write to the memory; the state stays as it is."""
+        best = state.get("best")
+        if self.memory is None or best is None or state.get("stop_reason") in ("budget", "error"):
+            return {}
+        run = runtime.context or RunContext()
+        passed = best.feedback is not None and best.feedback.verdict == "pass"
+        with run.at(best.trajectory, best.number, "distil"), boundary("memory") as caught:
+            await self._settle(state, run, helped=passed and best.number == 1)
+            if passed and best.number > 1 and not getattr(self.memory, "episodic", False):
+                await self._keep((*state.get("earlier", ()), best), run)
+        if caught.error:
+            raise MemoryFailed(caught.error)
+        return {}
+
+    async def _settle(self, state: State, run: RunContext, *, helped: bool) -> None:
+        memory, best = self.memory, state["best"]
+        assert memory is not None
+        for index, correction in enumerate(state.get("recalled", ())):
+
+            async def make(correction: Correction = correction) -> bool:
+                name = f"{run_id(run)}/{best.trajectory}"
+                await memory.settle(correction.id, trajectory=name, helped=helped)
+                return helped
+
+            place = place_of(best.trajectory, best.number, "settle", index)
+            await run.once(place, digest(correction.id, str(helped)), make)
+
+    async def _keep(self, attempts: Sequence[Attempt], run: RunContext) -> None:
+        last = attempts[-1]
+        seen = tuple(public_attempt(attempt) for attempt in attempts)
+        ordinal = 0
+        for correction in await bring(self.distil, seen, executor=run.executor):
+            if leaks(correction.text, last.task):
+                logger.warning("a correction from %s was not kept: it quotes hidden data", last.trajectory)
+                continue
+            correction = correction.replace(
+                id=correction_id(run_id(run), last.trajectory, correction.text),
+                source=correction.source.replace(run=run_id(run), trajectory=last.trajectory),
+            )
+            await keep(self.memory, correction, run, place_of(last.trajectory, last.number, "keep", ordinal))
+            ordinal += 1
+
+
+async def keep(memory: Memory | None, correction: Correction, run: RunContext, place: str) -> None:
+    """Record a correction as an effect, with the time at which it was made."""
+
+    async def make() -> Correction:
+        dated = correction.replace(created=datetime.now(UTC).isoformat(timespec="seconds"))
+        assert memory is not None
+        await memory.record(dated)
+        return dated
+
+    await run.once(place, digest(correction.id), make, kind="record")
+
+
+def keep_feedback(attempts: Sequence[Attempt]) -> Sequence[Correction]:
+    """The plainest distiller: what the critic said of each failed attempt, in its own words."""
+    kept: dict[str, Correction] = {}
+    for attempt in attempts:
+        told = attempt.feedback
+        if told is None or told.verdict == "pass" or told.kind in ("unary", "binary", "scalar"):
+            continue
+        source = Source(trajectory=attempt.trajectory, attempt=attempt.number, quote=told.text)
+        kept[told.text] = Correction(
+            id=correction_id("", attempt.trajectory, told.text),
+            text=told.text,
+            key=f"{attempt.task.prompt}\n{told.text}",
+            kind="correction",
+            level=told.level,
+            source=source,
+        )
+    return tuple(kept.values())
