@@ -1,0 +1,315 @@
+"""The command line: ``agentloop run | evaluate | compare | export | memory | doctor | demo``.
+
+Results go to standard output, talk to standard error. Exit codes: 0 done; 1 it failed while running;
+2 the input is wrong; 3 the budget was spent before the end; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agentloop.errors import AgentloopError, BadInput, MissingExtra
+from agentloop.version import __version__
+
+if TYPE_CHECKING:
+    from agentloop.budget import Budget
+    from agentloop.commands.building import Wanted
+
+FAILED, WRONG, UNFINISHED = 1, 2, 3
+DOCTORED = ["local/tiny"]
+
+app = typer.Typer(
+    help="Agents that improve from feedback in words: they retry, then remember, then are trained.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+memory_app = typer.Typer(help="Look at what a memory keeps, and mend it.", no_args_is_help=True)
+app.add_typer(memory_app, name="memory")
+
+Model = Annotated[str, typer.Option(help="local/tiny, local/PATH of a checkpoint, or any LiteLLM name")]
+Tasks = Annotated[str, typer.Option(help="JSON Lines, one Task a line; or tiny:train, tiny:dev, tiny:test")]
+Environment = Annotated[str, typer.Option(help="sql, none, or FILE.py:NAME of your own")]
+Database = Annotated[Path | None, typer.Option(help="a SQLite file, or a folder of them")]
+Critic = Annotated[str, typer.Option(help="auto, execution, tiny, model:NAME, or FILE.py:NAME of your own")]
+Level = Annotated[
+    str, typer.Option(help="how much the execution critic says: unary, binary, located, explained")
+]
+MemoryFolder = Annotated[
+    Path | None, typer.Option("--memory", help="folder of a memory, made if it is not there")
+]
+Attempts = Annotated[int, typer.Option(help="the most attempts at a task")]
+MaxSteps = Annotated[int, typer.Option(help="the most actions of one attempt")]
+ReflectFlag = Annotated[
+    bool, typer.Option("--reflect", help="let the model write itself a note after a failure")
+]
+Writes = Annotated[bool, typer.Option("--writes", help="let SQL write, each attempt on a copy of its own")]
+Temperature = Annotated[float, typer.Option(help="0 is greedy")]
+MaxTokens = Annotated[int, typer.Option(help="the most tokens of one reply")]
+ApiBase = Annotated[str | None, typer.Option(help="address of an OpenAI-compatible server")]
+Count = Annotated[int | None, typer.Option(help="take only so many of the tasks")]
+Concurrency = Annotated[int, typer.Option(help="trajectories that run at once")]
+Seed = Annotated[int, typer.Option(help="every model call gets a seed of its own from it")]
+Calls = Annotated[int | None, typer.Option(help="budget: the most model calls of all roles")]
+Tokens = Annotated[int | None, typer.Option(help="budget: the most tokens")]
+Dollars = Annotated[float | None, typer.Option(help="budget: the most dollars")]
+Seconds = Annotated[float | None, typer.Option(help="budget: the most seconds of one start")]
+Out = Annotated[Path, typer.Option(help="folder to write to; a run that was cut off goes on there")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="forecast the most it can spend, and run nothing")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object instead of text")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"agentloop {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> None:
+    return None
+
+
+@app.command()
+def run(
+    tasks: Tasks,
+    out: Out,
+    model: Model = "local/tiny",
+    environment: Environment = "sql",
+    database: Database = None,
+    critic: Critic = "auto",
+    level: Level = "explained",
+    memory: MemoryFolder = None,
+    attempts: Attempts = 3,
+    samples: Annotated[int, typer.Option(help="trajectories of each task")] = 1,
+    max_steps: MaxSteps = 1,
+    reflect: ReflectFlag = False,
+    writes: Writes = False,
+    temperature: Temperature = 1.0,
+    max_tokens: MaxTokens = 256,
+    api_base: ApiBase = None,
+    count: Count = None,
+    concurrency: Concurrency = 16,
+    seed: Seed = 0,
+    budget_calls: Calls = None,
+    budget_tokens: Tokens = None,
+    budget_dollars: Dollars = None,
+    budget_seconds: Seconds = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Run tasks through an agent that reflects and retries, and keep everything in a folder."""
+    from agentloop.commands import running
+
+    wanted = _wanted(locals())
+    budget = _budget(budget_calls, budget_tokens, budget_dollars, budget_seconds)
+    settings: dict[str, Any] = {
+        "samples": samples,
+        "concurrency": concurrency,
+        "seed": seed,
+        "budget": budget,
+    }
+    finished = running.run(wanted, tasks, out, count=count, settings=settings, dry=dry_run, as_json=json)
+    if not finished:
+        raise typer.Exit(UNFINISHED)
+
+
+@app.command()
+def evaluate(
+    tasks: Tasks,
+    out: Out,
+    model: Model = "local/tiny",
+    environment: Environment = "sql",
+    database: Database = None,
+    critic: Critic = "auto",
+    level: Level = "explained",
+    memory: MemoryFolder = None,
+    teach: Annotated[str | None, typer.Option(help="tasks that the memory learns from first")] = None,
+    attempts: Attempts = 3,
+    max_steps: MaxSteps = 1,
+    reflect: ReflectFlag = False,
+    writes: Writes = False,
+    temperature: Temperature = 1.0,
+    max_tokens: MaxTokens = 256,
+    api_base: ApiBase = None,
+    count: Count = None,
+    concurrency: Concurrency = 16,
+    seed: Seed = 0,
+    budget_calls: Calls = None,
+    budget_tokens: Tokens = None,
+    budget_dollars: Dollars = None,
+    budget_seconds: Seconds = None,
+    json: Json = False,
+) -> None:
+    """Measure what feedback in words is worth beside its controls, on the same tasks."""
+    from agentloop.commands import running
+
+    wanted = _wanted(locals())
+    budget = _budget(budget_calls, budget_tokens, budget_dollars, budget_seconds)
+    settings: dict[str, Any] = {"concurrency": concurrency, "seed": seed, "budget": budget}
+    running.evaluate(wanted, tasks, out, teach=teach, count=count, settings=settings, as_json=json)
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="folder of a run")],
+    second: Annotated[Path, typer.Argument(help="folder of the run that may be better")],
+    json: Json = False,
+) -> None:
+    """Say whether the second run is better than the first, paired by task."""
+    from agentloop.commands.building import write_json
+    from agentloop.commands.telling import tell
+    from agentloop.evaluate import compare as compare_runs
+
+    comparison = compare_runs(first, second)
+    if json:
+        write_json(comparison.to_dict())
+    else:
+        tell(comparison.summary())
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="folder of a run")],
+    method: Annotated[str, typer.Option(help="sft, preference, rltf-sd, rltf-fm, critique-grpo")],
+    format: Annotated[str, typer.Option(help="tokens, trl, verl")],
+    out: Annotated[Path, typer.Option(help="folder for the rows and their card")],
+    with_grader_data: Annotated[
+        bool, typer.Option("--with-grader-data", help="write hidden data into verl's ground_truth")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Write the rows that a training method learns from, in a trainer's format."""
+    from agentloop.commands.building import write_json
+    from agentloop.commands.telling import tell
+    from agentloop.run import Run
+
+    command = shlex.join(["agentloop", *sys.argv[1:]])
+    report = Run(folder).export(
+        method, format=format, to=out, with_grader_data=with_grader_data, command=command
+    )
+    if json:
+        write_json(report.to_dict())
+    else:
+        tell(report.summary())
+
+
+@memory_app.command("list")
+def memory_list(
+    folder: Annotated[Path, typer.Argument(help="folder of a memory")], json: Json = False
+) -> None:
+    """List what the memory keeps."""
+    from agentloop.commands import keeping
+
+    keeping.show_all(folder, as_json=json)
+
+
+@memory_app.command("show")
+def memory_show(
+    folder: Annotated[Path, typer.Argument(help="folder of a memory")],
+    id: Annotated[str, typer.Argument(help="id of a correction, or its beginning")],
+    json: Json = False,
+) -> None:
+    """Show one correction with its scope, where it came from, and how it fared."""
+    from agentloop.commands import keeping
+
+    keeping.show(folder, id, as_json=json)
+
+
+@memory_app.command("forget")
+def memory_forget(
+    folder: Annotated[Path, typer.Argument(help="folder of a memory")],
+    id: Annotated[str, typer.Argument(help="id of a correction, or its beginning")],
+) -> None:
+    """Forget one correction."""
+    from agentloop.commands import keeping
+
+    keeping.forget(folder, id)
+
+
+@app.command()
+def doctor(
+    model: Annotated[list[str], typer.Option(help="a model to ask; may be given several times")] = DOCTORED,
+    json: Json = False,
+) -> None:
+    """Say what is installed, which guards hold, and which models answer."""
+    from agentloop.commands import doctor as examining
+    from agentloop.commands.building import write_json
+    from agentloop.commands.telling import tell
+
+    found = examining.examine(model)
+    if json:
+        write_json(found)
+    else:
+        tell("\n".join(examining.lines(found)))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="folder to write to, anew for every seed")] = Path("demo"),
+    tasks: Annotated[
+        int, typer.Option(help="held-out tasks of the embedded model's locked test split")
+    ] = 600,
+    seed: Annotated[int, typer.Option(help="draws the model's samples")] = 11,
+    json: Json = False,
+) -> None:
+    """Show the whole loop offline with the embedded model: retry, conditions, memory, export."""
+    from agentloop.commands import demo as showing
+
+    showing.demo(out, count=tasks, seed=seed, as_json=json)
+
+
+def _wanted(given: dict[str, Any]) -> Wanted:
+    from dataclasses import fields
+
+    from agentloop.commands.building import Wanted
+
+    return Wanted(**{field.name: given[field.name] for field in fields(Wanted)})
+
+
+def _budget(
+    calls: int | None, tokens: int | None, dollars: float | None, seconds: float | None
+) -> Budget | None:
+    from agentloop.budget import Budget
+
+    given = {"calls": calls, "tokens": tokens, "dollars": dollars, "seconds": seconds}
+    for name, value in given.items():
+        if value is not None and value <= 0:
+            raise BadInput(f"--budget-{name} must be greater than 0, got {value}")
+    if all(value is None for value in given.values()):
+        return None
+    return Budget(calls=calls, tokens=tokens, dollars=dollars, seconds=seconds)
+
+
+def main() -> None:
+    """Run the command line; an error is told in one line, with its remedy."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app()
+    except (BadInput, MissingExtra) as error:
+        sys.exit(_told(error, WRONG))
+    except AgentloopError as error:
+        sys.exit(_told(error, FAILED))
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; the same command goes on where it stopped\n")
+        sys.exit(130)
+
+
+def _told(error: Exception, code: int) -> int:
+    with contextlib.suppress(BrokenPipeError):
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+    return code
+
+
+if __name__ == "__main__":
+    main()
