@@ -11,7 +11,7 @@ from agentloop.version import __version__
 if TYPE_CHECKING:
     from agentloop.budget import Budget
     from agentloop.context import RunContext, once
-    from agentloop.evaluate import aevaluate, compare, evaluate
+    from agentloop.evaluation import aevaluate, compare, evaluate
     from agentloop.graph import insert, reflect_and_retry, reflect_and_retry_graph
     from agentloop.hidden import sees_hidden
     from agentloop.loop import aimprove, improve
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "agentloop.budget": ["Budget"],
     "agentloop.context": ["RunContext", "once"],
-    "agentloop.evaluate": ["aevaluate", "compare", "evaluate"],
+    "agentloop.evaluation": ["aevaluate", "compare", "evaluate"],
     "agentloop.graph": ["insert", "reflect_and_retry", "reflect_and_retry_graph"],
     "agentloop.hidden": ["sees_hidden"],
     "agentloop.loop": ["aimprove", "improve"],

@@ -169,7 +169,7 @@ def compare(
     """Say whether the second run is better than the first, paired by task."""
     from agentloop.commands.building import write_json
     from agentloop.commands.telling import tell
-    from agentloop.evaluate import compare as compare_runs
+    from agentloop.evaluation import compare as compare_runs
 
     comparison = compare_runs(first, second)
     if json:

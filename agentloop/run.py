@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentloop.errors import BadInput
 from agentloop.intervals import Interval, wilson
+from agentloop.journal import UNFINISHED
 from agentloop.reading import trajectories
 from agentloop.types import Attempt, Trajectory, Usage
 
@@ -60,9 +61,14 @@ class Run:
 
 @dataclass
 class Figures:
-    """Counts over trajectories."""
+    """Counts over trajectories.
+
+    Those that ended for want of budget or on an error say nothing of the agent: they are counted as
+    ``unfinished``, apart from ``trajectories``, and have no result.
+    """
 
     trajectories: int = 0
+    unfinished: int = 0
     passed: int = 0
     first_passed: int = 0
     attempts: int = 0
@@ -79,11 +85,14 @@ class Figures:
 
     def add(self, trajectory: Trajectory) -> None:
         """Count one trajectory."""
-        self.trajectories += 1
-        self.passed += trajectory.passed is True
-        self.results.setdefault(trajectory.task.id, []).append(float(trajectory.passed is True))
+        if trajectory.stop_reason in UNFINISHED:
+            self.unfinished += 1
+        else:
+            self.trajectories += 1
+            self.passed += trajectory.passed is True
+            self.first_passed += bool(trajectory.attempts) and trajectory.attempts[0].passed is True
+            self.results.setdefault(trajectory.task.id, []).append(float(trajectory.passed is True))
         self.attempts += len(trajectory.attempts)
-        self.first_passed += bool(trajectory.attempts) and trajectory.attempts[0].passed is True
         self.stopped[trajectory.stop_reason] += 1
         if trajectory.stop_signal != "none":
             self.signals[trajectory.stop_signal] += 1
@@ -130,6 +139,8 @@ class Figures:
             f"  {self.attempts} attempts, calls: {_counted(self.calls) or '0'}; "
             f"{self.usage.tokens_in:,} tokens in, {self.usage.tokens_out:,} out; {_dollars(self.usage)}",
         ]
+        if self.unfinished:
+            lines.append(f"  {self.unfinished} unfinished, counted neither as passed nor as failed")
         if self.errors:
             lines.append(f"  errors: {_counted(self.errors)}")
         if self.parse_failures:
@@ -142,6 +153,7 @@ class Figures:
         return {
             "passed": self.passed,
             "tasks": self.trajectories,
+            "unfinished": self.unfinished,
             "rate": self.rate,
             "low": low,
             "high": high,

@@ -53,7 +53,7 @@ MAY_IMPORT |= {
     "run": RECORDS | LOG | {"export"},
     "loop": GRAPH | {"graph", "budget", "run", "running", "export"},
     "comparing": RECORDS,
-    "evaluate": GRAPH | {"graph", "budget", "run", "running", "loop", "comparing"},
+    "evaluation": GRAPH | {"graph", "budget", "run", "running", "loop", "comparing"},
     "tiny": RECORDS | {"prompts", "memories", "critics", "environments", "models", "tiny"},
 }
 HEAVY = {

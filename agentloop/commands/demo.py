@@ -19,7 +19,7 @@ from agentloop.commands.telling import tell
 from agentloop.environments import SQLEnvironment
 from agentloop.environments.sql import result_match
 from agentloop.errors import BadInput
-from agentloop.evaluate import Evaluation, evaluate
+from agentloop.evaluation import Evaluation, evaluate
 from agentloop.graph import reflect_and_retry
 from agentloop.hidden import sees_hidden
 from agentloop.loop import improve

@@ -8,7 +8,7 @@ from typing import Any
 from agentloop.commands import telling
 from agentloop.commands.building import Wanted, parts, read_tasks, write_json
 from agentloop.commands.forecast import forecast
-from agentloop.evaluate import evaluate as measure
+from agentloop.evaluation import evaluate as measure
 from agentloop.loop import improve
 
 
@@ -35,7 +35,7 @@ def run(
             built.agent(wanted), listed, folder=out, grader=built.grader, progress=progress, **settings
         )
     figures = done.figures
-    left = len(listed) * settings["samples"] - figures.trajectories + figures.stopped["budget"]
+    left = len(listed) * settings["samples"] - figures.trajectories - figures.stopped["error"]
     if as_json:
         write_json({"folder": str(out), **figures.to_dict(), "unfinished": left})
     else:

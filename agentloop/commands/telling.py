@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from agentloop.comparing import Comparison
-from agentloop.evaluate import Evaluation
+from agentloop.evaluation import Evaluation
 from agentloop.loop import Progress as Told
 from agentloop.run import Figures
 
@@ -52,33 +52,37 @@ def bar(what: str) -> Iterator[Callable[[Told], None]]:
 
 def conditions(evaluation: Evaluation) -> Table:
     """The conditions with intervals, drawn as well as written."""
-    mark = " *" if evaluation.privileged else ""
-    table = Table(title=None, box=None, pad_edge=False)
-    for name, where in (("condition", "left"), ("", "left"), ("passed", "right"), ("95 % interval", "right")):
-        table.add_column(name, justify=where)  # type: ignore[arg-type]
-    table.add_column("")
-    table.add_column("calls", justify="right")
-    table.add_column("tokens", justify="right")
-    table.add_column("distinct", justify="right")
+    mark = "*" if evaluation.privileged else ""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("condition", no_wrap=True)
+    for name in ("passed", "95 % interval"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for name in ("calls", "tokens", "distinct"):
+        table.add_column(name, justify="right", no_wrap=True)
     rows: dict[str, Figures] = {**evaluation.conditions, **evaluation.memory}
     for name, figures in rows.items():
         low, high = figures.interval
-        distinct = "" if figures.distinct is None else f"{figures.distinct:.0%}"
         table.add_row(
             name.replace("_", " "),
-            SAID[name].format(n=evaluation.best_of),
             f"{figures.rate:.1%}{mark}",
             f"{low:.1%} to {high:.1%}",
             picture(figures.rate, low, high),
             f"{sum(figures.calls.values()):,}",
             f"{figures.usage.tokens_in + figures.usage.tokens_out:,}",
-            distinct,
+            "" if figures.distinct is None else f"{figures.distinct:.0%}",
         )
     return table
 
 
-def picture(rate: float, low: float, high: float, width: int = 30) -> str:
-    """A share as a bar, with its interval: ``█████▓▓░░``; the shaded part is the interval."""
+def legend(evaluation: Evaluation) -> list[str]:
+    """What each condition is, a line each."""
+    names = [*evaluation.conditions, *evaluation.memory]
+    return [f"{name.replace('_', ' '):>12}: {SAID[name].format(n=evaluation.best_of)}" for name in names]
+
+
+def picture(rate: float, low: float, high: float, width: int = 20) -> str:
+    """A share as a bar, with its interval: ``████▓▒··``; the shaded part is the interval."""
     cells = []
     for cell in range(width):
         middle = (cell + 0.5) / width
@@ -99,6 +103,9 @@ def tell_evaluation(evaluation: Evaluation) -> None:
     """Print the whole evaluation."""
     out.print(conditions(evaluation))
     out.print()
+    for line in legend(evaluation):
+        out.print(line)
+    out.print("    distinct: share of retries whose answer was not given before\n")
     for line in gains(evaluation.gains):
         out.print(line)
     if evaluation.memory_gain is not None:

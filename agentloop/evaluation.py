@@ -137,7 +137,6 @@ async def aevaluate(
     runs = await work.conditions()
     known = {name: run.figures for name, run in runs.items()}
     taught = await work.with_memory(memory, lesson) if memory is not None else None
-    others = [name for name in CONDITIONS if name != "verbal"]
     told = [
         attempt.feedback.items.get("fits")
         for trajectory in runs["other_task"].trajectories()
@@ -147,13 +146,12 @@ async def aevaluate(
     evaluation = Evaluation(
         folder=work.folder,
         conditions=known,
-        gains={name: compare_results(known[name].results, known["verbal"].results) for name in others}
-        | {"other_task over blind": compare_results(known["blind"].results, known["other_task"].results)},
+        gains=_gains(known),
         memory={"without": known["first"], "with": taught.figures} if taught else {},
-        memory_gain=compare_results(known["first"].results, taught.figures.results) if taught else None,
+        memory_gain=_memory_gain(known["first"], taught.figures) if taught else None,
         best_of=work.best_of,
         fitting=sum(each == "yes" for each in told),
-        other_told=len(told),
+        other_told=sum(each != "none" for each in told),
     )
     path = work.folder / "evaluation.json"
     path.write_text(json.dumps(evaluation.to_dict(), indent=1) + "\n", encoding="utf-8")
@@ -271,7 +269,8 @@ class _OtherTask:
     """Words that the critic said of another task, drawn anew for every attempt.
 
     ``items["fits"]`` says whether a sentence of them is also what the critic says here: by chance
-    another task's words can be right.
+    another task's words can be right. It says ``none`` where no other task failed, so that there are
+    no words to tell; "try again" then stands in for them.
     """
 
     def __init__(self, told: Mapping[str, Attempt], seed: int) -> None:
@@ -284,7 +283,7 @@ class _OtherTask:
         draw = random.Random(digest(str(self.seed), attempt.id))
         others = [text for task, text in self.pool if task != attempt.task.id]
         if not others:
-            raise BadInput("no other task failed, so there are no other task's words; give more tasks")
+            return own.replace(text=Prompts().render("again"), kind="unary", items={**own.items, "fits": "none"})
         text = draw.choice(others)
         fits = bool(_sentences(text) & _sentences(own.text))
         return own.replace(text=text, items={**own.items, "fits": "yes" if fits else "no"}, spans=())
@@ -298,6 +297,22 @@ def equal_calls(first: Run, verbal: Run) -> int:
     most = max((len(trajectory.calls) for trajectory in verbal.trajectories()), default=1)
     each = sum(first.figures.calls.values()) / max(1, first.figures.trajectories)
     return max(1, math.ceil(most / max(1.0, each)))
+
+
+def _memory_gain(without: Figures, taught: Figures) -> Comparison | None:
+    both = set(without.results) & set(taught.results)
+    return compare_results(without.results, taught.results) if both else None
+
+
+def _gains(known: Mapping[str, Figures]) -> dict[str, Comparison]:
+    """Each condition against verbal, and blind against other words, over the tasks that both finished."""
+    pairs = {name: (name, "verbal") for name in CONDITIONS if name != "verbal"}
+    pairs["other_task over blind"] = ("blind", "other_task")
+    return {
+        name: compare_results(known[first].results, known[second].results)
+        for name, (first, second) in pairs.items()
+        if set(known[first].results) & set(known[second].results)
+    }
 
 
 def _sentences(text: str) -> set[str]:
