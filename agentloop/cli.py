@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from agentloop.budget import Budget
     from agentloop.commands.building import Wanted
 
-FAILED, WRONG, UNFINISHED = 1, 2, 3
+FAILED, WRONG, UNFINISHED, INTERRUPTED = 1, 2, 3, 130
 DOCTORED = ["local/tiny"]
 
 app = typer.Typer(
@@ -300,9 +300,10 @@ def main() -> None:
         sys.exit(_told(error, WRONG))
     except AgentloopError as error:
         sys.exit(_told(error, FAILED))
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; the same command goes on where it stopped\n")
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            sys.stderr.write("interrupted; the same command goes on where it stopped\n")
+        raise
 
 
 def _told(error: Exception, code: int) -> int:

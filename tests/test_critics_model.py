@@ -37,9 +37,14 @@ class Says:
 
 def attempt(**fields: Any) -> Attempt:
     task = Task(
-        id="t", prompt="List four boats.", public={"house": "acme"}, hidden={"rows": SENTINEL, "query": SENTINEL}
+        id="t",
+        prompt="List four boats.",
+        public={"house": "acme"},
+        hidden={"rows": SENTINEL, "query": SENTINEL},
     )
-    return Attempt(**{"id": "t#1/1", "trajectory": "t#1", "task": task, "number": 1, "text": "SELECT 1", **fields})
+    return Attempt(
+        **{"id": "t#1/1", "trajectory": "t#1", "task": task, "number": 1, "text": "SELECT 1", **fields}
+    )
 
 
 def judge(critic: ModelCritic, **fields: Any) -> Feedback:
@@ -76,7 +81,9 @@ def test_two_unreadable_replies_leave_the_critic_unsure_with_the_raw_words() -> 
 
 def test_hidden_data_never_reaches_the_model_even_where_the_critic_may_see_it() -> None:
     model = Says(GOOD)
-    step = Step(action="SELECT 1", observation="1", facts=(Fact(kind="x", data={"a": SENTINEL}, hidden=True),))
+    step = Step(
+        action="SELECT 1", observation="1", facts=(Fact(kind="x", data={"a": SENTINEL}, hidden=True),)
+    )
     secret = Fact(kind="end", data={"wanted": SENTINEL}, hidden=True)
     wrapped = sees_hidden(ModelCritic(model))
     asyncio.run(wrapped(attempt(steps=(step,), facts=(secret,))))  # type: ignore[arg-type]
@@ -126,7 +133,12 @@ def test_what_is_no_model_is_refused() -> None:
     ("reply", "verdict", "score", "text"),
     [
         ("{'verdict': 'PASS', 'score': '1', 'feedback': 'fine',}", "pass", 1.0, "fine"),
-        ("**Verdict:** fail\nScore: 0.3\nFeedback: no limit,\nand no order", "fail", 0.3, "no limit,\nand no order"),
+        (
+            "**Verdict:** fail\nScore: 0.3\nFeedback: no limit,\nand no order",
+            "fail",
+            0.3,
+            "no limit,\nand no order",
+        ),
         ('{"verdict": "incorrect", "score": 7, "feedback": "x"}', "fail", None, "x"),
         ('{"verdict": true, "score": true, "feedback": "x"}', "pass", None, "x"),
         ('{"verdict": "fail"}', "fail", None, "The verdict is fail; no reason was given."),

@@ -57,7 +57,9 @@ def test_no_value_can_close_or_open_a_fence(name: str, value: str, tail: str) ->
 
 
 def test_a_placeholder_inside_a_value_is_not_filled_in() -> None:
-    assert "{reflection}" in Prompts().render("retry_reflection", feedback="{reflection}", reflection="secret")
+    assert "{reflection}" in Prompts().render(
+        "retry_reflection", feedback="{reflection}", reflection="secret"
+    )
 
 
 def test_a_missing_value_is_named() -> None:

@@ -30,10 +30,14 @@ recorder: ContextVar[Recorder | None] = ContextVar("agentloop_recorder", default
 
 
 def recorded(complete: Any) -> Any:
-    """Decorate a model's ``async complete(self, messages, /, **sampling)``."""
+    """Decorate a model's ``async complete(self, messages, /, **sampling)``.
+
+    Defaults that the model holds in its attribute ``sampling`` are recorded as if they had been given.
+    """
 
     @functools.wraps(complete)
     async def wrapper(self: Model, messages: Sequence[Message], /, **sampling: Any) -> Sequence[Reply]:
+        sampling = {**getattr(self, "sampling", {}), **sampling}
         ask = functools.partial(complete, self)
         record = recorder.get()
         if record is None:

@@ -27,7 +27,8 @@ class ScriptedModel:
     A function gives the same replies whatever order concurrent calls come in. Asked for ``n``
     replies, one that gives a list has to give ``n``; one that gives a single text is called ``n``
     times with ``sampling["sample"]`` counting from 0. A list of replies gives the next ``n`` of it,
-    and running out is an error.
+    and running out is an error; for a run that is to be resumed give a function, since what is
+    replayed from the journal does not reach the model.
 
     ``calls``, ``tokens_in`` and ``tokens_out`` count what was asked, a token being a word between
     blanks; ``requests`` keeps the messages of each call.
@@ -70,18 +71,20 @@ class ScriptedModel:
         self.requests.append(messages)
         if self.delay_seconds:
             await asyncio.sleep(self.delay_seconds)
-        lines = self._next(n) if self._script is None else await self._choose(self._script, messages, sampling, n)
+        lines = (
+            self._next(n) if self._script is None else await self._choose(self._script, messages, sampling, n)
+        )
         words = sum(len(message["content"].split()) for message in messages)
         self.tokens_in += words
         # the prompt is counted once for all the replies to it, as providers do
-        return [self._reply(line, calls=0 if at else 1, words=0 if at else words) for at, line in enumerate(lines)]
+        return [self._reply(line, 0 if at else 1, 0 if at else words) for at, line in enumerate(lines)]
 
     def _next(self, n: int) -> Sequence[Line]:
         start, self._said = self._said, self._said + n
         if self._said > len(self._lines):
             raise BadInput(
                 f"the script is used up: it holds {len(self._lines)} replies, and call {self.calls} asks for "
-                f"replies {start + 1} to {self._said}; give more replies, or a function of (messages, sampling)"
+                f"number {start + 1} to {self._said}; give more, or a function of (messages, sampling)"
             )
         return self._lines[start : self._said]
 
@@ -101,11 +104,14 @@ class ScriptedModel:
             return list(chosen)
         return lines
 
-    def _reply(self, line: Line, *, calls: int, words: int) -> Reply:
+    def _reply(self, line: Line, calls: int, words: int) -> Reply:
         if isinstance(line, BaseException):
             raise line
-        reply = line if isinstance(line, Reply) else None
-        spoken = len(line.split()) if reply is None else len(reply.token_ids or reply.text.split())
+        text = line if isinstance(line, str) else line.text
+        ids = None if isinstance(line, str) else line.token_ids
+        spoken = len(ids or text.split())
         self.tokens_out += spoken
         usage = Usage(calls=calls, tokens_in=words, tokens_out=spoken)
-        return Reply(text=line, finish_reason="stop", usage=usage) if reply is None else reply.replace(usage=usage)
+        if isinstance(line, str):
+            return Reply(text=line, finish_reason="stop", usage=usage)
+        return line.replace(usage=usage)
