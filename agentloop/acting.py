@@ -235,10 +235,18 @@ def _same(before: Step, now: Step) -> bool:
 
 
 def said(corrections: Sequence[Correction]) -> str:
-    """Corrections as the lines of a list."""
+    """Corrections as the lines of a list, with their scope where it is prose.
+
+    A scope such as ``house=acme`` was checked when the correction was recalled.
+    """
     lines = []
     for correction in corrections:
-        when = f" (when {correction.applies_when})" if correction.applies_when else ""
-        unless = f" (not when {correction.not_when})" if correction.not_when else ""
+        when = f" (when {correction.applies_when})" if is_prose(correction.applies_when) else ""
+        unless = f" (not when {correction.not_when})" if is_prose(correction.not_when) else ""
         lines.append(f"- {correction.text}{when}{unless}")
     return "\n".join(lines)
+
+
+def is_prose(scope: str) -> bool:
+    """Whether a scope is for the model to read rather than for the memory to check."""
+    return bool(scope) and "=" not in scope

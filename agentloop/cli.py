@@ -187,16 +187,26 @@ def export(
     with_grader_data: Annotated[
         bool, typer.Option("--with-grader-data", help="write hidden data into verl's ground_truth")
     ] = False,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="local/tiny or a folder: needed for rltf-fm, checks trl's prompts")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="what the card says of the data's licence")] = "unknown",
     json: Json = False,
 ) -> None:
     """Write the rows that a training method learns from, in a trainer's format."""
     from agentloop.commands.building import write_json
     from agentloop.commands.telling import tell
+    from agentloop.models import renderer
     from agentloop.run import Run
 
-    command = shlex.join(["agentloop", *sys.argv[1:]])
     report = Run(folder).export(
-        method, format=format, to=out, with_grader_data=with_grader_data, command=command
+        method,
+        format=format,
+        to=out,
+        with_grader_data=with_grader_data,
+        command=shlex.join(["agentloop", *sys.argv[1:]]),
+        licence=licence,
+        render=renderer(tokenizer) if tokenizer else None,
     )
     if json:
         write_json(report.to_dict())
@@ -303,6 +313,10 @@ def main() -> None:
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
             sys.stderr.write("interrupted; the same command goes on where it stopped\n")
+            sys.stderr.flush()
+            # A model may be in the middle of a batch in its thread. Nothing is lost by not waiting for it:
+            # what is done is in the journal.
+            os._exit(INTERRUPTED)
         raise
 
 

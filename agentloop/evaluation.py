@@ -283,7 +283,8 @@ class _OtherTask:
         draw = random.Random(digest(str(self.seed), attempt.id))
         others = [text for task, text in self.pool if task != attempt.task.id]
         if not others:
-            return own.replace(text=Prompts().render("again"), kind="unary", items={**own.items, "fits": "none"})
+            again = Prompts().render("again")
+            return own.replace(text=again, kind="unary", items={**own.items, "fits": "none"})
         text = draw.choice(others)
         fits = bool(_sentences(text) & _sentences(own.text))
         return own.replace(text=text, items={**own.items, "fits": "yes" if fits else "no"}, spans=())

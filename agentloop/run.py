@@ -56,7 +56,7 @@ class Run:
         """Write the rows of a training method in a trainer's format to the folder ``to``."""
         from agentloop.export import write_export
 
-        return write_export(self.trajectories(), method=method, format=format, to=to, **options)
+        return write_export(self.trajectories, method=method, format=format, to=to, **options)
 
 
 @dataclass

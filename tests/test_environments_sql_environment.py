@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import os
 import sqlite3
 import time
 from contextlib import closing
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agentloop.environments import SQLEnvironment
-from agentloop.environments.sql import result_match
+from agentloop.environments.sql import result_match, same_result
 from agentloop.errors import BadInput, EnvironmentFailed
 from agentloop.types import Attempt, Task
 
@@ -265,6 +264,29 @@ def test_a_closed_environment_has_no_workers_and_says_that_it_is_closed(shop):
         attempt(environment, "SELECT 1")
 
 
+def test_a_locked_database_is_no_fault_of_the_attempt_and_the_lock_is_kept(tmp_path):
+    path = tmp_path / "locked.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.executescript(SHOP)
+        environment = SQLEnvironment(path)
+        try:
+            holder.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(EnvironmentFailed, match="locked"):
+                attempt_without_schema(environment)
+            holder.execute("COMMIT")
+            assert attempt_without_schema(environment).observation == "2"
+            assert same_result(path, "SELECT 2", "SELECT count(*) FROM users")
+        finally:
+            environment.close()
+
+
+def attempt_without_schema(environment):
+    async def make():
+        return await environment(COUNT).step("SELECT count(*) FROM users")
+
+    return asyncio.run(make())
+
+
 def test_the_same_statement_is_shown_the_same_each_time(environment):
     seen = {attempt(environment, "SELECT * FROM users")[1][0].observation for _ in range(3)}
     assert len(seen) == 1
@@ -360,6 +382,6 @@ def test_an_environment_works_from_another_folder_than_it_was_made_in(shop, tmp_
     monkeypatch.chdir(tmp_path)
     try:
         assert attempt(environment, "SELECT count(*) FROM users")[1][0].observation == "2"
-        assert os.listdir(tmp_path) == []
+        assert list(tmp_path.iterdir()) == []
     finally:
         environment.close()

@@ -1,4 +1,4 @@
-"""Grading by results: labelled pairs for every trap of the published comparators, forgeries, real gold queries."""
+"""Grading by results: labelled pairs for the traps of the published comparators, forgeries, real queries."""
 
 import json
 import re
@@ -16,7 +16,8 @@ from agentloop.types import Attempt, Fact, Task
 
 PEOPLE = """
 CREATE TABLE people(id INTEGER PRIMARY KEY, name TEXT, city TEXT, age INTEGER, height REAL);
-INSERT INTO people VALUES (1, 'Ann', 'Rome', 30, 1.71), (2, 'Bob', 'Oslo', 41, 1.8), (3, 'ann', 'Rome', 30, 1.65),
+INSERT INTO people VALUES
+  (1, 'Ann', 'Rome', 30, 1.71), (2, 'Bob', 'Oslo', 41, 1.8), (3, 'ann', 'Rome', 30, 1.65),
   (4, 'Cid', NULL, NULL, 1.9), (5, 'Dee', 'Bonn', 25, 1.71), (6, 'Eve', 'Oslo', 41, NULL);
 CREATE TABLE orders(id INTEGER PRIMARY KEY, person_id INTEGER, amount REAL, note TEXT);
 INSERT INTO orders VALUES (1, 1, 0.1, 'first'), (2, 1, 0.2, 'second'), (3, 2, 0.7, 'sort with order by here'),

@@ -14,7 +14,7 @@ from agentloop.environments import SQLEnvironment
 from agentloop.environments.sql.guards import HEAP_BYTES, open_file
 from agentloop.types import Task
 
-LIMIT_SECONDS = 1.0
+LIMIT_SECONDS = 0.5
 SECRET = "hush-4711-sentinel"
 MEMORY_BYTES = 4 * HEAP_BYTES
 TASK = Task(id="rows", prompt="How many rows has t?", hidden={"query": "SELECT count(*) FROM t"})
@@ -69,7 +69,7 @@ def digest(path):
 
 
 def peak_memory(environment):
-    """The most memory that the running workers ever held; those that were killed are bounded by the system."""
+    """The most memory that the running workers ever held; the system bounds those that were killed."""
     peaks = [0]
     for pid in environment.pool.workers():
         status = Path(f"/proc/{pid}/status")

@@ -165,15 +165,15 @@ def test_a_forgotten_pool_takes_its_workers_along():
 PARENT = """
 import sys
 from agentloop.environments.sql.pool import Pool
-pool = Pool(2)
+pools = [Pool(1), Pool(1)]
 ask = {"script": "CREATE TABLE t(id)", "rows": 10, "bytes": 1000}
-pool.query({**ask, "query": "SELECT 1"}, seconds=5)
+for pool in pools:
+    pool.query({**ask, "query": "SELECT 1"}, seconds=5)
+pids = [pid for pool in pools for pid in pool.workers()]
 import threading
-for _ in range(2):
+for pool in pools:
     threading.Thread(target=pool.query, args=({**ask, "query": sys.argv[1]},), kwargs={"seconds": 60}).start()
-while len(pool.workers()) < 2:
-    pass
-print(*pool.workers(), flush=True)
+print(*pids, flush=True)
 threading.Event().wait()
 """
 
@@ -194,7 +194,7 @@ def test_workers_end_when_their_parent_is_killed(busy):
 
 
 def test_a_program_that_just_ends_leaves_no_workers():
-    program = PARENT.split("import threading")[0] + "print(*pool.workers(), flush=True)"
+    program = PARENT.split("import threading")[0] + "print(*pids, flush=True)"
     root = str(Path(__file__).resolve().parents[1])
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, cwd=root
@@ -266,7 +266,8 @@ def test_whole_numbers_and_fractions_come_through_exactly(pool):
 
 
 def test_a_result_of_many_bytes_is_cut_and_counted(pool):
-    query = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM r LIMIT 50) SELECT printf('%.90000d', n) FROM r"
+    rows = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM r LIMIT 50)"
+    query = f"{rows} SELECT printf('%.90000d', n) FROM r"
     answer = pool.query(request(query), seconds=5)
     assert len(answer.rows) == 1
     assert answer.more == 49

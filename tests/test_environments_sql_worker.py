@@ -30,7 +30,7 @@ def test_a_file_that_is_gone_is_an_error_of_the_answer(tmp_path):
     answer = Worker().answer(
         {"op": "query", "database": str(tmp_path / "gone.sqlite"), "query": "SELECT 1", **BOUNDS}
     )
-    assert answer["error"]["kind"] == "other"
+    assert answer["error"]["kind"] == "unreadable"
     assert "gone.sqlite" in answer["error"]["message"]
 
 

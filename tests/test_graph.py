@@ -272,6 +272,17 @@ def test_a_correction_that_quotes_hidden_data_is_not_kept() -> None:
     assert memory.kept == []
 
 
+def test_a_scope_in_words_is_shown_and_one_that_the_memory_checks_is_not() -> None:
+    memory, model = Notes(), says("1")
+    memory.kept = [
+        Correction(id="a", text="round up", applies_when="prices"),
+        Correction(id="b", text="a few means 4", applies_when="house=acme"),
+    ]
+    run(reflect_and_retry(model=model, critic=third_time, memory=memory, attempts=1))
+    shown = model.requests[0][-1]["content"]
+    assert "- round up (when prices)\n- a few means 4\n" in shown
+
+
 def test_a_memory_that_breaks_is_not_silently_done_without() -> None:
     class Broken(Notes):
         async def recall(self, task: Task, /, *, limit: int = 5) -> Sequence[Correction]:

@@ -24,13 +24,14 @@ from agentloop.graph import reflect_and_retry
 from agentloop.hidden import sees_hidden
 from agentloop.loop import improve
 from agentloop.memories import CorrectionMemory
-from agentloop.models import ChatModel
+from agentloop.models import ChatModel, renderer
 from agentloop.run import Figures, Run
 from agentloop.types import Attempt, Trajectory
 
-LESSONS = 300
-"""Training tasks that fill the memory, and whose trajectories are exported."""
+LESSONS = 400
+"""Training tasks that fill the memory."""
 EXPORTED = 60
+"""Training tasks whose trajectories are exported."""
 SAMPLES = 4
 EXPORTS = (
     ("sft", "trl"),
@@ -47,13 +48,22 @@ def demo(out: Path, *, count: int, seed: int, as_json: bool) -> None:
         raise BadInput(f"--tasks must be at least 200 for the intervals to say anything, got {count}")
     began, folder = time.monotonic(), out / f"seed-{seed}"
     with closing(SQLEnvironment()) as environment, CorrectionMemory(folder / "memory") as memory:
-        build = partial(reflect_and_retry, model=_model(), environment=environment)
+        build = partial(
+            reflect_and_retry, model=_model(), environment=environment, distil=tiny.house_readings
+        )
         taught = _collect(build, folder, seed)
         if not as_json:
             _show_one(taught)
         found = _measure(build, folder, memory=memory, count=count, seed=seed)
     exported = {
-        method: taught.export(method, format=form, to=folder / "export" / method, command="agentloop demo")
+        method: taught.export(
+            method,
+            format=form,
+            to=folder / "export" / method,
+            command=f"agentloop demo --seed {seed}",
+            licence="Apache-2.0",
+            render=renderer("local/tiny"),
+        )
         for method, form in EXPORTS
     }
     seconds = round(time.monotonic() - began, 1)

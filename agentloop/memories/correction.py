@@ -95,7 +95,7 @@ class CorrectionMemory:
             await memory._kept.catch_up()
 
     async def recall(self, task: Task, /, *, limit: int = 5) -> Sequence[Correction]:
-        """At most ``limit`` corrections whose scope fits ``task``, best first; counts them as recalled."""
+        """At most ``limit`` corrections whose scope fits ``task``, best first, none in the same words."""
         kept = self._kept
         kept.follow()
         if limit < 1:
@@ -103,7 +103,7 @@ class CorrectionMemory:
         query = task_text(task)
         vector = (await embed(kept.embedder, [query]))[0]
         near = await self._nearest(task, vector)
-        chosen = _by_words(query, await self._in_scope(near, vector))[:limit]
+        chosen = _distinct(_by_words(query, await self._in_scope(near, vector)))[:limit]
         with kept.mutex:
             if not kept.read_only:
                 kept.write(kept.ledger.recalled([each.id for each in chosen], task.id))
@@ -232,6 +232,14 @@ class Near(NamedTuple):
 
     record: Correction
     score: float
+
+
+def _distinct(ordered: Sequence[Correction]) -> Sequence[Correction]:
+    """The first of every text: the same words learnt twice are shown once."""
+    kept: dict[str, Correction] = {}
+    for each in ordered:
+        kept.setdefault(each.text, each)
+    return tuple(kept.values())
 
 
 def _by_words(query: str, near: Sequence[Near]) -> Sequence[Correction]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from agentloop.models.embed import LiteLLMEmbedder as LiteLLMEmbedder
     from agentloop.models.faults import FaultServer as FaultServer
     from agentloop.models.local import LocalModel as LocalModel
+    from agentloop.models.local import renderer as renderer
     from agentloop.models.scripted import ScriptedModel as ScriptedModel
 
 _HOMES = {
@@ -22,6 +23,7 @@ _HOMES = {
     "LocalModel": "local",
     "ScriptedModel": "scripted",
     "check_model": "contract",
+    "renderer": "local",
 }
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "LocalModel",
     "ScriptedModel",
     "check_model",
+    "renderer",
 ]
 
 

@@ -328,3 +328,27 @@ def _check_folder(folder: Path, name: str) -> None:
         )
     if not (folder / "config.json").is_file():
         raise BadInput(f"{name}: {folder} holds no config.json, so it is no checkpoint folder")
+
+
+def renderer(name: str | Path) -> Callable[[Sequence[Message], bool], list[int]]:
+    """How a checkpoint's chat template turns messages into token ids, for exports that need it.
+
+    ``name`` is ``local/tiny``, ``local/PATH``, or the folder itself. The function it gives takes the
+    messages and whether to open the assistant's next turn.
+    """
+    from transformers import AutoTokenizer
+
+    short = str(name).removeprefix("local/")
+    folder = BUNDLED if short == "tiny" else Path(short)
+    _check_folder(folder, str(name))
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+    def render(messages: Sequence[Message], opening: bool) -> list[int]:
+        shown: Any = [dict(message) for message in messages]
+        return list(
+            tokenizer.apply_chat_template(
+                shown, add_generation_prompt=opening, tokenize=True, return_dict=False
+            )
+        )
+
+    return render
