@@ -23,7 +23,7 @@ format: .venv/.dev
 
 types: .venv/.dev
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 check: lint types test
 

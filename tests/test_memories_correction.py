@@ -105,7 +105,10 @@ def test_only_active_corrections_come_back_unless_others_are_asked_for(tmp_path:
     with CorrectionMemory(tmp_path) as memory:
         fill(
             memory,
-            *(correction(n, text=correction().text, status=status) for n, status in enumerate(statuses)),
+            *(
+                correction(n, text=f"{correction().text}{'.' * n}", status=status)
+                for n, status in enumerate(statuses)
+            ),
         )
         assert recall(memory) == ["c0"]
     with CorrectionMemory(tmp_path, recalls=("active", "candidate")) as memory:
@@ -124,9 +127,9 @@ def test_a_correction_stays_within_its_scope(tmp_path: Path) -> None:
     fill(
         memory,
         correction(1, text=words, applies_when="house=acme"),
-        correction(2, text=words, applies_when="house=globex"),
-        correction(3, text=words, not_when="house=acme"),
-        correction(4, text=words, applies_when="questions on boats", not_when="questions on wines"),
+        correction(2, text=f"{words}.", applies_when="house=globex"),
+        correction(3, text=f"{words}!", not_when="house=acme"),
+        correction(4, text=f"{words};", applies_when="questions on boats", not_when="questions on wines"),
     )
 
     def found(prompt: str, **public: str) -> set[str]:
@@ -144,11 +147,18 @@ def test_what_has_nothing_to_do_with_the_task_is_not_recalled(tmp_path: Path) ->
     assert recall(memory, Task(id="x", prompt="")) == []
 
 
-def test_equal_corrections_come_in_the_order_of_their_ids(tmp_path: Path) -> None:
+def test_corrections_as_near_as_each_other_come_in_the_order_of_their_ids(tmp_path: Path) -> None:
+    memory = CorrectionMemory(tmp_path)
+    texts = {"d": "a few means 4 rows", "b": "a few means 4 rows.", "a": "a few means 4 rows!"}
+    fill(memory, *(correction(id=id, text=text) for id, text in texts.items()))
+    assert recall(memory) == ["a", "b", "d"]
+    assert recall(memory, limit=2) == ["a", "b"]
+
+
+def test_the_same_words_learnt_twice_are_recalled_once(tmp_path: Path) -> None:
     memory = CorrectionMemory(tmp_path)
     fill(memory, *(correction(id=id, text="a few means 4 rows") for id in ["d", "b", "a", "c"]))
-    assert recall(memory) == ["a", "b", "c", "d"]
-    assert recall(memory, limit=2) == ["a", "b"]
+    assert recall(memory) == ["a"]
 
 
 def test_hidden_data_never_enters_the_memory_nor_decides_a_recall(tmp_path: Path) -> None:
