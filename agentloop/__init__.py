@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from agentloop.lazy import lazy
 from agentloop.version import __version__
 
 if TYPE_CHECKING:
@@ -32,31 +32,39 @@ if TYPE_CHECKING:
         Usage,
     )
 
-_HOMES = {
-    "agentloop.budget": ["Budget"],
-    "agentloop.context": ["RunContext", "once"],
-    "agentloop.evaluation": ["aevaluate", "compare", "evaluate"],
-    "agentloop.graph": ["insert", "reflect_and_retry", "reflect_and_retry_graph"],
-    "agentloop.hidden": ["sees_hidden"],
-    "agentloop.loop": ["aimprove", "improve"],
-    "agentloop.models": ["ChatModel", "ScriptedModel"],
-    "agentloop.stopping": ["oracle", "stuck"],
-    "agentloop.prompts": ["Prompts"],
-    "agentloop.run": ["Run"],
-    "agentloop.types": [
-        "Attempt",
-        "Correction",
-        "Fact",
-        "Feedback",
-        "Reply",
-        "Span",
-        "Step",
-        "Task",
-        "Trajectory",
-        "Usage",
-    ],
-}
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "Attempt": "types",
+        "Budget": "budget",
+        "ChatModel": "models",
+        "Correction": "types",
+        "Fact": "types",
+        "Feedback": "types",
+        "Prompts": "prompts",
+        "Reply": "types",
+        "Run": "run",
+        "RunContext": "context",
+        "ScriptedModel": "models",
+        "Span": "types",
+        "Step": "types",
+        "Task": "types",
+        "Trajectory": "types",
+        "Usage": "types",
+        "aevaluate": "evaluation",
+        "aimprove": "loop",
+        "compare": "evaluation",
+        "evaluate": "evaluation",
+        "improve": "loop",
+        "insert": "graph",
+        "once": "context",
+        "oracle": "stopping",
+        "reflect_and_retry": "graph",
+        "reflect_and_retry_graph": "graph",
+        "sees_hidden": "hidden",
+        "stuck": "stopping",
+    },
+)
 
 __all__ = [
     "Attempt",
@@ -91,17 +99,3 @@ __all__ = [
 ]
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name on first use, so that importing the package costs next to nothing."""
-    home = _HOME.get(name)
-    if home is None:
-        raise AttributeError(f"module 'agentloop' has no attribute {name!r}")
-    value = getattr(importlib.import_module(home), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

@@ -104,14 +104,18 @@ def _columns(data: Data) -> Finding:
 def _rows(data: Data) -> Finding:
     if "wanted_rows" not in data:
         return Finding("fail", "The rows of the result are wrong.")
-    wanted = data["wanted_rows"]
-    how = f"It has {counted(data['rows'], 'row')}; {wanted} {'is' if wanted == 1 else 'are'} wanted."
+    said = []
+    if data["rows_difference"]:
+        wanted = data["wanted_rows"]
+        said.append(
+            f"It has {counted(data['rows'], 'row')}; {wanted} {'is' if wanted == 1 else 'are'} wanted."
+        )
     if data.get("extra"):
-        example = _example(data["extra_rows"])
-        how += f" {counted(data['extra'], 'row does', 'rows do')} not belong in it, for example {example}."
+        rows = counted(data["extra"], "row does", "rows do")
+        said.append(f"{rows} not belong in it, for example {_example(data['extra_rows'])}.")
     if data.get("missing"):
-        how += f" {counted(data['missing'], 'wanted row is', 'wanted rows are')} not in it."
-    return Finding("fail", "The rows of the result are wrong.", how, _share(data))
+        said.append(f"{counted(data['missing'], 'wanted row is', 'wanted rows are')} not in it.")
+    return Finding("fail", "The rows of the result are wrong.", " ".join(said), _share(data))
 
 
 def _duplicates(data: Data) -> Finding:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from agentloop.lazy import lazy
 
 if TYPE_CHECKING:
     from agentloop.memories.contract import check_memory as check_memory
@@ -12,14 +14,17 @@ if TYPE_CHECKING:
     from agentloop.memories.hashing import HashingEmbedder as HashingEmbedder
     from agentloop.memories.minilm import MiniLMEmbedder as MiniLMEmbedder
 
-_HOME = {
-    "CorrectionMemory": "correction",
-    "Embedder": "embedding",
-    "EpisodicMemory": "episodic",
-    "HashingEmbedder": "hashing",
-    "MiniLMEmbedder": "minilm",
-    "check_memory": "contract",
-}
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "CorrectionMemory": "correction",
+        "Embedder": "embedding",
+        "EpisodicMemory": "episodic",
+        "HashingEmbedder": "hashing",
+        "MiniLMEmbedder": "minilm",
+        "check_memory": "contract",
+    },
+)
 
 __all__ = [
     "CorrectionMemory",
@@ -29,15 +34,3 @@ __all__ = [
     "MiniLMEmbedder",
     "check_memory",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from agentloop.lazy import lazy
 
 if TYPE_CHECKING:
     from agentloop.models.chat import ChatModel as ChatModel
@@ -15,16 +16,19 @@ if TYPE_CHECKING:
     from agentloop.models.local import renderer as renderer
     from agentloop.models.scripted import ScriptedModel as ScriptedModel
 
-_HOMES = {
-    "ChatModel": "chat",
-    "FaultServer": "faults",
-    "LiteLLMEmbedder": "embed",
-    "LiteLLMModel": "chat",
-    "LocalModel": "local",
-    "ScriptedModel": "scripted",
-    "check_model": "contract",
-    "renderer": "local",
-}
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "ChatModel": "chat",
+        "FaultServer": "faults",
+        "LiteLLMEmbedder": "embed",
+        "LiteLLMModel": "chat",
+        "LocalModel": "local",
+        "ScriptedModel": "scripted",
+        "check_model": "contract",
+        "renderer": "local",
+    },
+)
 
 __all__ = [
     "ChatModel",
@@ -36,13 +40,3 @@ __all__ = [
     "check_model",
     "renderer",
 ]
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; known: {', '.join(__all__)}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
