@@ -24,13 +24,15 @@ async def bring(
     function: Callable[..., T | Awaitable[T]], *arguments: Any, executor: Executor | None = None
 ) -> T:
     """Call an async function here, a plain one in a thread of ``executor``; await what is awaitable."""
+    result: Any
     if is_async(function):
         result = function(*arguments)
     else:
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
         result = await loop.run_in_executor(executor, lambda: context.run(function, *arguments))
-    return await result if inspect.isawaitable(result) else result
+    brought: T = await result if inspect.isawaitable(result) else result
+    return brought
 
 
 class OpenSession:

@@ -2,9 +2,10 @@
 
     AGENTLOOP_DATA=.../data python benchmarks/sql_guards.py
 
-Runs every accepted query of sql-defog in two workers by turns, one guarded, one that is the same but
-for the guards, and compares the medians. The times are taken inside the worker, so that the pipe does
-not hide the difference; the whole round trip, pipe and JSON included, is reported beside it.
+Runs every accepted query of sql-defog in three workers by turns: one guarded; one that is the same
+but for the guards; and, as a stricter comparison, one whose only guard is that files are opened
+read-only. Medians over the rounds are compared. The times are taken inside the worker, so that the
+pipe does not hide the difference; the round trip, pipe and JSON included, is reported beside it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from agentloop.environments.sql import worker
 from agentloop.environments.sql.guards import Guard
 
 ROUNDS = 41
+WORKERS = ("guarded", "plain", "read_only")
 ROWS, BYTES, SECONDS = 1000, 1 << 20, 60.0
 
 
@@ -47,6 +49,12 @@ def open_plain(_worker: worker.Worker, request: dict[str, Any]) -> tuple[sqlite3
     return sqlite3.connect(request["database"], isolation_level=None), Guard(), True
 
 
+def open_read_only(_worker: worker.Worker, request: dict[str, Any]) -> tuple[sqlite3.Connection, Guard, bool]:
+    """A connection that is read-only and nothing else."""
+    path = f"file:{request['database']}?mode=ro"
+    return sqlite3.connect(path, uri=True, isolation_level=None), Guard(), True
+
+
 def guarded(parent: int) -> None:
     """Run as the worker that is used."""
     worker.bound_process()
@@ -56,6 +64,11 @@ def guarded(parent: int) -> None:
 def plain(parent: int) -> None:
     """Run as the worker without guards."""
     worker.run(TimedWorker(open_plain), parent)
+
+
+def read_only(parent: int) -> None:
+    """Run as the worker that opens files read-only."""
+    worker.run(TimedWorker(open_read_only), parent)
 
 
 def accepted(folder: Path) -> list[dict[str, Any]]:
@@ -74,13 +87,13 @@ def main() -> None:
     from agentloop.environments.sql.pool import WorkerProcess
 
     requests = accepted(Path(os.environ["AGENTLOOP_DATA"]) / "sql-defog")
-    workers = {name: WorkerProcess(f"benchmarks.sql_guards:{name}") for name in ("guarded", "plain")}
+    workers = {name: WorkerProcess(f"benchmarks.sql_guards:{name}") for name in WORKERS}
     inside: dict[str, list[float]] = {name: [] for name in workers}
     trips: dict[str, list[float]] = {name: [] for name in workers}
     for number in range(ROUNDS + 1):
         for name in workers if number % 2 else reversed(workers):
             answer = workers[name].ask({"op": "times", "requests": requests, "seconds": SECONDS}, SECONDS)
-            trip = median(_trip(workers[name], request) for request in requests)
+            trip = sum(_trip(workers[name], request) for request in requests) / len(requests)
             if number:  # the first round warms up
                 inside[name].append(sum(answer["times"]) / len(requests))
                 trips[name].append(trip)
@@ -97,11 +110,14 @@ def _trip(process: Any, request: dict[str, Any]) -> float:
 
 def _print(queries: int, inside: dict[str, list[float]], trips: dict[str, list[float]]) -> None:
     print(f"{queries} accepted queries, {ROUNDS} rounds by turns, SQLite {sqlite3.sqlite_version}")
-    print(f"{'microseconds a query':34}{'guarded':>10}{'plain':>10}{'ratio':>8}")
+    print(f"{'microseconds a query':36}" + "".join(f"{name:>11}" for name in WORKERS) + f"{'ratios':>14}")
     for label, times in (("open, query, close (in the worker)", inside), ("round trip", trips)):
-        one, other = median(times["guarded"]), median(times["plain"])
-        ratio = median(a / b for a, b in zip(times["guarded"], times["plain"], strict=True))
-        print(f"{label:34}{one * 1e6:>10.0f}{other * 1e6:>10.0f}{ratio:>8.2f}")
+        medians = "".join(f"{median(times[name]) * 1e6:>11.0f}" for name in WORKERS)
+        ratios = [
+            median(one / other for one, other in zip(times["guarded"], times[name], strict=True))
+            for name in WORKERS[1:]
+        ]
+        print(f"{label:36}{medians}{ratios[0]:>8.2f}{ratios[1]:>6.2f}")
 
 
 if __name__ == "__main__":

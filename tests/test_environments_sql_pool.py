@@ -184,12 +184,14 @@ def test_workers_end_when_their_parent_is_killed(busy):
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, busy], stdout=subprocess.PIPE, text=True, cwd=root
     )
-    pids = [int(pid) for pid in parent.stdout.readline().split()]
-    time.sleep(0.2)
-    assert len(pids) == 2 and all(map(alive, pids))
-    parent.kill()
-    parent.wait()
-    parent.stdout.close()
+    try:
+        pids = [int(pid) for pid in parent.stdout.readline().split()]
+        time.sleep(0.2)
+        assert len(pids) == 2 and all(map(alive, pids))
+    finally:
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
     assert gone_within(pids, 3)
 
 

@@ -7,13 +7,11 @@ import importlib.metadata
 import os
 import platform
 import sqlite3
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from agentloop.environments.sql import active_guards
 from agentloop.errors import AgentloopError
-from agentloop.types import Task
 from agentloop.version import __version__
 
 EXTRAS = {
@@ -22,15 +20,6 @@ EXTRAS = {
     "local": ("torch", "transformers"),
     "train": ("trl", "peft", "accelerate", "datasets", "pyarrow"),
     "web": ("playwright",),
-}
-HOSTILE = {
-    "writes are refused": "DELETE FROM t",
-    "no file can be attached": "ATTACH DATABASE 'other.sqlite' AS other",
-    "no temporary view can shadow a table": "CREATE TEMP VIEW t AS SELECT 1",
-    "no extension can be loaded": "SELECT load_extension('x')",
-    "an endless query is ended": (
-        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r"
-    ),
 }
 
 
@@ -42,38 +31,10 @@ def examine(models: Sequence[str]) -> dict[str, Any]:
         "platform": platform.platform(),
         "sqlite": sqlite3.sqlite_version,
         "packages": {extra: {name: _version(name) for name in names} for extra, names in EXTRAS.items()},
-        "guards": {"sql": sql_guards()},
+        "guards": {"sql": active_guards()},
         "models": {name: _answers(name) for name in models},
         "keys": sorted(name for name in os.environ if name.endswith("_API_KEY")),
     }
-
-
-def sql_guards() -> dict[str, bool]:
-    """Each guard of the SQL environment, tried out: True when it holds."""
-    from agentloop.environments import SQLEnvironment
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "t.sqlite"
-        with sqlite3.connect(path) as database:
-            database.execute("CREATE TABLE t(a)")
-            database.execute("INSERT INTO t VALUES (7)")
-        database.close()
-        environment = SQLEnvironment(path, timeout_seconds=0.5)
-        try:
-            return asyncio.run(_try_guards(environment))
-        finally:
-            environment.close()
-
-
-async def _try_guards(environment: Any) -> dict[str, bool]:
-    held = {}
-    for name, statement in HOSTILE.items():
-        session = environment(Task(id="doctor", prompt=""))
-        stopped = await session.step(statement)
-        after = await session.step("SELECT a FROM t")
-        held[name] = stopped.observation.startswith("error") and after.observation == "7"
-        await session.close()
-    return held
 
 
 def _version(package: str) -> str | None:

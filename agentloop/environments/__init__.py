@@ -1,0 +1,16 @@
+"""Where actions have effects. An environment is any callable that takes a Task and opens a session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentloop.lazy import lazy
+
+if TYPE_CHECKING:
+    from agentloop.environments.sql.environment import SQLEnvironment as SQLEnvironment
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {"SQLEnvironment": "sql.environment"},
+)
+__all__ = ["SQLEnvironment"]
