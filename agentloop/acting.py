@@ -99,7 +99,8 @@ class Act:
         noted = attempt.reflection.text if attempt.reflection else ""
         name = "retry_reflection" if noted else "retry"
         retry = self.prompts.render(name, feedback=told, reflection=noted)
-        seen = self.observation(attempt.steps[-1])["content"] if attempt.steps else ""
+        observed = attempt.steps[-1].observation if attempt.steps else ""
+        seen = self.prompts.render("retry_observation", observation=observed) if observed else ""
         retry = f"{seen}\n\n{retry}" if seen else retry
         return [
             *messages,

@@ -25,6 +25,7 @@ TEXTS = {
     "notes": "{corrections}",
     "retry": "{feedback}",
     "observation": "{observation}",
+    "retry_observation": "",
     "again": "Try again.",
     "binary": "Your answer is wrong. Answer again.",
     "sql": "",

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# The models of the tests are tiny: more threads would only wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def data() -> Path:

@@ -75,7 +75,7 @@ def demo(out: Path, *, count: int, seed: int, as_json: bool) -> None:
 
 
 def _model() -> Any:
-    return ChatModel("local/tiny", temperature=1.0, max_tokens=48)
+    return ChatModel("local/tiny", temperature=1.0, max_tokens=48, threads=1)
 
 
 def _collect(build: Any, folder: Path, seed: int) -> Run:
