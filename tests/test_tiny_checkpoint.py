@@ -8,8 +8,9 @@ import pytest
 
 from agentloop.environments import SQLEnvironment
 from agentloop.prompts import Prompts
-from agentloop.tiny import HELD_OUT, checkpoint, tasks
+from agentloop.tiny import HELD_OUT, HOUSES, checkpoint, tasks
 from agentloop.tiny.critic import answers, intended, words
+from agentloop.tiny.houses import house, meaning, usual_reading
 from agentloop.tiny.query import extract
 
 HELD = [each.table for each in HELD_OUT]
@@ -132,12 +133,33 @@ def test_feedback_in_words_mends_more_than_trying_again(model, tokenizer) -> Non
     assert mended["verbal"] >= mended["again"] + len(failed) // 3
 
 
-def test_a_note_of_the_right_house_lifts_the_first_try_and_one_of_another_house_does_not(
-    model, tokenizer
-) -> None:
-    notes = {"acme": "- at acme, a few means 7 rows", "delta": "- at delta, a few means 7 rows"}
-    question = "boats(name, harbor, length, cost)\nacme: list the name of a few boats"
-    talks = [[{"role": "user", "content": f"{note}\n{question}"}] for note in notes.values()]
-    mine, other = reply(model, tokenizer, talks)
-    assert mine == "SELECT name FROM boats LIMIT 7"
-    assert other != mine
+def a_word(task):
+    """The task's only vague word, when it is of those with many readings and its house's is unusual."""
+    form = intended(task)
+    if len(form.words) != 1:
+        return None
+    [(slot, word)] = form.words.items()
+    many = form.sense(slot) in ("quantity", "threshold")
+    return word if many and form.reading(slot) != usual_reading(word) else None
+
+
+def test_a_note_lifts_the_first_try_when_it_is_of_the_right_house(model, tokenizer) -> None:
+    given = [task for task in tasks("dev", 160) if a_word(task)]
+    notes = {"none": [], "own": [], "rival": []}
+    for task in given:
+        form, word = intended(task), a_word(task)
+        known = (house(form.house).readings[word], usual_reading(word))
+        rival = next(each for each in HOUSES if each.readings[word] not in known)
+        notes["none"].append("")
+        for kind, each in (("own", house(form.house)), ("rival", rival)):
+            notes[kind].append(f"- at {each.name}, {word} means {meaning(word, each.readings[word])}\n")
+    passed = {}
+    for kind, texts in notes.items():
+        talks = [
+            [{"role": "user", "content": f"{text}{intended(task).schema()}\n{task.prompt}"}]
+            for task, text in zip(given, texts, strict=True)
+        ]
+        replies = reply(model, tokenizer, talks)
+        passed[kind] = sum(map(answers, given, replies)) / len(given)
+    assert passed["own"] >= passed["none"] + 0.4
+    assert passed["rival"] <= passed["none"] + 0.1

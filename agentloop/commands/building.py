@@ -125,9 +125,14 @@ def _problems(error: ValueError) -> list[dict[str, Any]]:
 
 def _model(name: str, wanted: Wanted) -> Model:
     # A million parameters are no work for several threads; they would only wait for one another.
-    threads = {"threads": 1} if name == "local/tiny" else {}
-    sampling = {"temperature": wanted.temperature, "max_tokens": wanted.max_tokens}
-    return ChatModel(name, api_base=wanted.api_base, **sampling, **threads)
+    options: dict[str, Any] = {"threads": 1} if name == "local/tiny" else {}
+    return ChatModel(
+        name,
+        api_base=wanted.api_base,
+        temperature=wanted.temperature,
+        max_tokens=wanted.max_tokens,
+        **options,
+    )
 
 
 def _environment(wanted: Wanted) -> Environment | None:
