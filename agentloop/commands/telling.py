@@ -81,7 +81,7 @@ def legend(evaluation: Evaluation) -> list[str]:
     return [f"{name.replace('_', ' '):>12}: {SAID[name].format(n=evaluation.best_of)}" for name in names]
 
 
-def picture(rate: float, low: float, high: float, width: int = 20) -> str:
+def picture(rate: float, low: float, high: float, width: int = 16) -> str:
     """A share as a bar, with its interval: ``████▓▒··``; the shaded part is the interval."""
     cells = []
     for cell in range(width):
