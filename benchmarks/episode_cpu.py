@@ -50,7 +50,12 @@ def dspys(concurrency: int) -> Callable[[int], None]:
     from dspy.utils import DummyLM
 
     logging.getLogger("dspy").setLevel(logging.ERROR)
-    said = {"reasoning": "r", "answer": "An answer.", "discussion": "d", "advice": '{"predict": "Look at the units."}'}
+    said = {
+        "reasoning": "r",
+        "answer": "An answer.",
+        "discussion": "d",
+        "advice": '{"predict": "Look at the units."}',
+    }
     lm = DummyLM([said] * 1_000_000)
     dspy.configure(lm=lm, adapter=dspy.ChatAdapter())
 

@@ -1,6 +1,6 @@
 """What importing costs beside ``import pydantic``: whole processes, alternating, median of fifteen.
 
-    python benchmarks/import_weight.py
+python benchmarks/import_weight.py
 """
 
 from __future__ import annotations
