@@ -59,11 +59,11 @@ class Meter:
             ("calls", self.calls, budget.calls),
             ("tokens", self.tokens, budget.tokens),
             ("dollars", self.dollars or 0.0, budget.dollars),
-            ("seconds", round(seconds, 1), budget.seconds),
+            ("seconds", seconds, budget.seconds),
         ]
         for name, used, limit in spent:
             if limit is not None and used >= limit:
-                return f"budget spent: {used} of {limit} {name}"
+                return f"budget spent: {used:.10g} of {limit:.10g} {name}"
         return None
 
     def _count(self, usage: Usage) -> None:

@@ -173,7 +173,6 @@ class Reflect:
             id=correction_id(run_id(run), attempt.trajectory, reflection.text),
             text=reflection.text,
             key=attempt.task.id,
-            applies_when=attempt.task.id,
             source=Source(
                 run=run_id(run), trajectory=attempt.trajectory, attempt=attempt.number, quote=reflection.text
             ),

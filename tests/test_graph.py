@@ -30,6 +30,7 @@ from agentloop.acting import Act
 from agentloop.errors import BadInput
 from agentloop.graph import compile_agent
 from agentloop.learning import Distil
+from agentloop.memories import EpisodicMemory
 from agentloop.nodes import Judge, Reflect
 from agentloop.state import State
 from agentloop.stopping import Decide, goes_to
@@ -220,6 +221,38 @@ def test_a_plain_function_can_reflect() -> None:
     actor = says("a", "b", "c")
     run(reflect_and_retry(model=actor, reflect=lambda attempt: f"not {attempt.text}", critic=third_time))
     assert "not a" in actor.requests[1][-1]["content"]
+
+
+def test_reflections_go_into_an_episodic_memory_and_the_last_few_are_shown() -> None:
+    memory, lessons = EpisodicMemory(limit=2), iter(["look left", "look right", "look up", "look down"])
+    model = says("a", "b", "c", "d", "e")
+
+    def never(attempt: Attempt) -> Feedback:
+        return Feedback(text="no", verdict="fail")
+
+    run(
+        reflect_and_retry(
+            model=model,
+            critic=never,
+            memory=memory,
+            reflect=lambda attempt: next(lessons),
+            history=0,
+            attempts=5,
+            stop=[],
+        )
+    )
+    shown = [request[-1]["content"] for request in model.requests]
+    assert "look" not in shown[0]
+    assert [
+        sum(text.count(f"look {way}") for way in ("left", "right", "up", "down")) for text in shown[1:]
+    ] == [
+        1,
+        2,
+        2,
+        2,
+    ]
+    assert "look down" in shown[4]
+    assert "look left" not in shown[4]
 
 
 class Notes:
