@@ -5,7 +5,8 @@ r"""The graph of an agent that reflects and retries: its state, its nodes and th
 
 ``act`` recalls corrections and makes one attempt; ``judge`` asks the critic and decides;
 ``reflect`` lets the agent write a note to itself; ``distil`` keeps what was learnt. Each part is a
-node class of its own (acting.py, nodes.py) that fits into any LangGraph graph with this state.
+node class of its own (acting.py, nodes.py, stopping.py, learning.py) that fits into any LangGraph
+graph with this state.
 """
 
 from __future__ import annotations

@@ -100,7 +100,8 @@ def _attempt(trajectory: str, task: Task, number: int, parts: dict[str, Any]) ->
     calls: list[Call] = parts.get("calls", [])
     feedback = Feedback.from_dict(parts["feedback"]) if "feedback" in parts else None
     score = parts.get("score")
-    usage = feedback.usage if feedback else Usage()
+    recorded = any(call.role == "critic" for call in calls)
+    usage = feedback.usage if feedback and not recorded else Usage()
     for call in calls:
         usage = usage + call.usage
     return Attempt(

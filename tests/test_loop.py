@@ -24,6 +24,7 @@ from agentloop import (
     reflect_and_retry,
     sees_hidden,
 )
+from agentloop.critics import ModelCritic
 from agentloop.errors import BadInput, PlaceTaken
 from agentloop.loop import Progress
 from tests.twins import SENTINEL, Doors, found_the_prize, knows_the_answer, third_time
@@ -249,6 +250,27 @@ def test_a_model_called_inside_a_users_critic_is_stored_and_budgeted(tmp_path: P
     run = improve(agent, TASKS, folder=tmp_path)
     assert run.figures.calls == {"actor": 18, "critic": 18}
     assert judge.calls == 18
+
+
+def test_a_critic_that_is_a_model_counts_its_cost_once_and_its_signal_is_the_agents_own(
+    tmp_path: Path,
+) -> None:
+    said = '{"verdict": "pass", "score": 1, "feedback": "fine"}'
+    judge = ScriptedModel(lambda messages, sampling: said)
+    agent = reflect_and_retry(model=counting(), critic=ModelCritic(judge))
+    run = improve(agent, TASKS[:1], folder=tmp_path)
+    [trajectory] = run.trajectories()
+    assert trajectory.stop_signal == "self"
+    assert trajectory.attempts[0].usage.calls == 2
+    assert trajectory.attempts[0].usage.tokens_out == trajectory.usage.tokens_out
+    assert "signal: 1 self" in run.summary()
+
+
+def test_a_critic_whose_replies_cannot_be_read_is_counted_in_the_summary(tmp_path: Path) -> None:
+    judge = ScriptedModel(lambda messages, sampling: "no idea, sorry")
+    agent = reflect_and_retry(model=counting(), critic=ModelCritic(judge), attempts=1)
+    run = improve(agent, TASKS, folder=tmp_path)
+    assert "critic replies that could not be parsed: 6" in run.summary()
 
 
 def test_a_plain_critic_may_block_without_holding_up_the_others(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from agentloop.errors import BadInput
 from agentloop.json_reply import read_object
 from agentloop.prompts import Prompts
-from agentloop.types import Attempt, Feedback, Level, Message, Model, Reply, Usage, Verdict
+from agentloop.types import Attempt, Feedback, Level, Message, Model, Reply, StopSignal, Usage, Verdict
 
 _VERDICTS: dict[str, Verdict] = {
     **dict.fromkeys(["pass", "passed", "passes", "correct", "right", "true", "yes"], "pass"),
@@ -29,8 +29,11 @@ class ModelCritic:
     ``failed`` (``second try`` when only the first failed). ``calls`` and ``parse_failures`` count
     over the critic's life. Hidden data is never shown to the model, whoever calls the critic.
 
-    ``sampling`` goes to ``model.complete`` as it is (temperature, max_tokens, ...).
+    ``sampling`` goes to ``model.complete`` as it is (temperature, max_tokens, ...). A loop that its
+    verdict stops is recorded as stopped by ``self``: a model's judgement, with no check outside of it.
     """
+
+    signal: StopSignal = "self"
 
     def __init__(
         self,
