@@ -176,7 +176,14 @@ def test_wrong_input_is_told_in_one_line_with_its_own_exit_code(
 def test_ctrl_c_says_how_to_go_on(shop: Path) -> None:
     command = [sys.executable, "-m", "agentloop.cli", "run", "--tasks", "tiny:train", "--count", "3000"]
     command += ["--critic", "tiny", "--out", "runs/stopped"]
-    with subprocess.Popen(command, cwd=shop, stderr=subprocess.PIPE, text=True) as process:
+
+    def hear_signals() -> None:
+        """A shell starts what it runs in the background deaf to Ctrl-C, and so might these tests be run."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        command, cwd=shop, stderr=subprocess.PIPE, text=True, preexec_fn=hear_signals
+    ) as process:
         journal = shop / "runs/stopped/journal.jsonl"
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and not (journal.exists() and journal.stat().st_size > 20_000):
