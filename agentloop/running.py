@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import wait
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+HEAR_SECONDS = 0.2
+"""How soon Ctrl-C is heard."""
 
 
 class BackgroundLoop:
@@ -25,6 +29,9 @@ class BackgroundLoop:
         """Run to the end and return the result; Ctrl-C cancels the coroutine and waits for it."""
         future = asyncio.run_coroutine_threadsafe(coroutine, self._started())
         try:
+            # The kernel may hand Ctrl-C to any thread; a wait without end would then never wake for it.
+            while not future.done():
+                wait([future], timeout=HEAR_SECONDS)
             return future.result()
         except KeyboardInterrupt:
             future.cancel()
