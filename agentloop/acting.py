@@ -71,9 +71,10 @@ class Act:
     def conversation(
         self,
         prompt: str,
-        recalled: Sequence[Correction],
-        earlier: Sequence[Attempt],
-        instructions: str | None,
+        *,
+        recalled: Sequence[Correction] = (),
+        earlier: Sequence[Attempt] = (),
+        instructions: str | None = None,
     ) -> list[Message]:
         """What the model is shown: instructions, notes, the task, and earlier attempts with the feedback."""
         messages: list[Message] = []

@@ -62,18 +62,19 @@ class Distil:
         seen = tuple(public_attempt(attempt) for attempt in attempts)
         ordinal = 0
         for correction in await bring(self.distil, seen, executor=run.executor):
-            if leaks(correction.text, last.task):
+            if any(leaks(text, last.task) for text in _texts(correction)):
                 logger.warning("a correction from %s was not kept: it quotes hidden data", last.trajectory)
                 continue
             correction = correction.replace(
                 id=correction_id(run_id(run), last.trajectory, correction.text),
                 source=correction.source.replace(run=run_id(run), trajectory=last.trajectory),
             )
-            await keep(self.memory, correction, run, place_of(last.trajectory, last.number, "keep", ordinal))
+            place = place_of(last.trajectory, last.number, "keep", ordinal)
+            await keep(self.memory, correction, run=run, place=place)
             ordinal += 1
 
 
-async def keep(memory: Memory | None, correction: Correction, run: RunContext, place: str) -> None:
+async def keep(memory: Memory | None, correction: Correction, *, run: RunContext, place: str) -> None:
     """Record a correction as an effect, with the time at which it was made."""
 
     async def make() -> Correction:
@@ -83,6 +84,12 @@ async def keep(memory: Memory | None, correction: Correction, run: RunContext, p
         return dated
 
     await run.once(place, digest(correction.id), make, kind="record")
+
+
+def _texts(correction: Correction) -> Sequence[str]:
+    """Everything in a correction that a prompt, a search or a person may come to see."""
+    scope = (correction.applies_when, correction.not_when)
+    return (correction.text, correction.key, *scope, correction.source.quote)
 
 
 def keep_feedback(attempts: Sequence[Attempt]) -> Sequence[Correction]:

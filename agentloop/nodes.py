@@ -177,7 +177,8 @@ class Reflect:
                 run=run_id(run), trajectory=attempt.trajectory, attempt=attempt.number, quote=reflection.text
             ),
         )
-        await keep(self.memory, correction, run, place_of(attempt.trajectory, attempt.number, "remember", 0))
+        place = place_of(attempt.trajectory, attempt.number, "remember", 0)
+        await keep(self.memory, correction, run=run, place=place)
 
 
 def is_model(reflector: Model | Reflector) -> TypeGuard[Model]:

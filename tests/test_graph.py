@@ -289,11 +289,12 @@ def test_feedback_that_led_nowhere_is_not_remembered() -> None:
     assert memory.kept == []
 
 
-def test_a_correction_that_quotes_hidden_data_is_not_kept() -> None:
+@pytest.mark.parametrize("field", ["text", "key", "applies_when", "not_when"])
+def test_a_correction_that_quotes_hidden_data_is_not_kept(field: str) -> None:
     memory = Notes()
 
     def leaky(attempts: Sequence[Attempt]) -> list[Correction]:
-        return [Correction(id="x", text=f"the answer is {SENTINEL}")]
+        return [Correction(**{"id": "x", "text": "t", field: f"the answer is {SENTINEL}"})]
 
     task = TASK.replace(hidden={"answer": "3", "key": SENTINEL})
     run(

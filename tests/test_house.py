@@ -57,6 +57,9 @@ MAY_IMPORT |= {
     "evaluation": GRAPH | {"graph", "budget", "run", "running", "loop", "comparing"},
     "tiny": RECORDS | {"prompts", "memories", "critics", "environments", "models", "tiny"},
 }
+CALLED_BY_SQLITE = {"authorize", "authorize_script"}
+"""Their arguments are SQLite's; those of cli.py are options of the command line."""
+
 HEAVY = {
     "litellm": {"models/chat.py", "models/embed.py"},
     "torch": {"models/local.py", "models/local_rows.py", "models/sampling.py"},
@@ -162,9 +165,11 @@ def test_functions_files_and_nesting_stay_within_their_budgets() -> None:
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 length = (node.end_lineno or 0) - node.lineno + 1
                 assert length <= 60, f"{path}: {node.name} has {length} lines"
-                assert depth(node) <= 4, f"{path}: {node.name} is nested too deeply"
-                plain = [each for each in node.args.args if each.arg not in ("self", "cls")]
-                assert len(plain) - len(node.args.defaults) <= 5, f"{path}: {node.name}"
+                assert depth(node) <= 3, f"{path}: {node.name} is nested too deeply"
+                called_by_us = path.name != "cli.py" and node.name not in CALLED_BY_SQLITE
+                if called_by_us and not node.name.startswith("_"):
+                    plain = [each for each in node.args.args if each.arg not in ("self", "cls")]
+                    assert len(plain) <= 4, f"{path}: {node.name} takes {len(plain)} arguments by position"
 
 
 def test_every_file_begins_by_saying_what_it_holds() -> None:
