@@ -6,6 +6,7 @@ tried, and the rows that training methods learn from are written.
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import closing
 from functools import partial
@@ -140,7 +141,7 @@ def _tell(found: Evaluation, exported: dict[str, Any], *, folder: Path, seconds:
     for method, report in exported.items():
         tell(f"  {method:>14}: {report.rows:>5} rows in {report.path}")
     tell(f"\n  journals: {folder / 'train'} and {folder / 'evaluation'}; memory: {folder / 'memory'}")
-    tell(f"  look at them: agentloop memory list {folder / 'memory'}")
+    tell(f"  look at what it learnt: {sys.argv[0]} memory list {folder / 'memory'}")
     tell(
         "\nThe embedded model is a means of proof, no good SQL writer: its vague words have readings of a "
         "house that only feedback tells, so part of the gain is built in (docs/tiny-model.md)."
