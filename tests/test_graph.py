@@ -1,7 +1,6 @@
 """The agent as a LangGraph graph: what it is shown, when it stops, what it keeps."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,13 +11,11 @@ from langgraph.types import Command, interrupt
 
 from agentloop import (
     Attempt,
-    Correction,
     Fact,
     Feedback,
     RunContext,
     ScriptedModel,
     Step,
-    Task,
     insert,
     oracle,
     reflect_and_retry,
@@ -30,21 +27,10 @@ from agentloop.acting import Act
 from agentloop.errors import BadInput
 from agentloop.graph import compile_agent
 from agentloop.learning import Distil
-from agentloop.memories import EpisodicMemory
 from agentloop.nodes import Judge, Reflect
 from agentloop.state import State
 from agentloop.stopping import Decide, goes_to
-from tests.twins import SENTINEL, Doors, found_the_prize, knows_the_answer, third_time
-
-TASK = Task(id="t", prompt="Which door?", hidden={"answer": "3"})
-
-
-def run(agent: Any, task: Task = TASK) -> dict[str, Any]:
-    return asyncio.run(agent.ainvoke({"task": task}))
-
-
-def says(*texts: str) -> ScriptedModel:
-    return ScriptedModel(list(texts))
+from tests.twins import SENTINEL, TASK, Doors, found_the_prize, knows_the_answer, run, says, third_time
 
 
 def test_an_agent_tries_is_told_and_tries_again() -> None:
@@ -221,109 +207,6 @@ def test_a_plain_function_can_reflect() -> None:
     actor = says("a", "b", "c")
     run(reflect_and_retry(model=actor, reflect=lambda attempt: f"not {attempt.text}", critic=third_time))
     assert "not a" in actor.requests[1][-1]["content"]
-
-
-def test_reflections_go_into_an_episodic_memory_and_the_last_few_are_shown() -> None:
-    memory, lessons = EpisodicMemory(limit=2), iter(["look left", "look right", "look up", "look down"])
-    model = says("a", "b", "c", "d", "e")
-
-    def never(attempt: Attempt) -> Feedback:
-        return Feedback(text="no", verdict="fail")
-
-    run(
-        reflect_and_retry(
-            model=model,
-            critic=never,
-            memory=memory,
-            reflect=lambda attempt: next(lessons),
-            history=0,
-            attempts=5,
-            stop=[],
-        )
-    )
-    shown = [request[-1]["content"] for request in model.requests]
-    assert "look" not in shown[0]
-    assert [
-        sum(text.count(f"look {way}") for way in ("left", "right", "up", "down")) for text in shown[1:]
-    ] == [
-        1,
-        2,
-        2,
-        2,
-    ]
-    assert "look down" in shown[4]
-    assert "look left" not in shown[4]
-
-
-class Notes:
-    """A memory held in a list."""
-
-    def __init__(self) -> None:
-        self.kept: list[Correction] = []
-        self.settled: list[tuple[str, bool]] = []
-
-    async def recall(self, task: Task, /, *, limit: int = 5) -> Sequence[Correction]:
-        assert task.hidden == {}
-        return self.kept[:limit]
-
-    async def record(self, correction: Correction, /) -> None:
-        self.kept.append(correction)
-
-    async def settle(self, correction_id: str, /, *, trajectory: str, helped: bool) -> None:
-        self.settled.append((correction_id, helped))
-
-
-def test_feedback_that_led_to_a_pass_is_remembered_and_shown_at_the_next_task() -> None:
-    memory, model = Notes(), says("1", "3", "3")
-    agent = reflect_and_retry(model=model, critic=sees_hidden(knows_the_answer), memory=memory)
-    run(agent)
-    assert [each.text for each in memory.kept] == ["1 is not it."]
-    run(agent)
-    assert "1 is not it." in model.requests[2][-1]["content"]
-    assert memory.settled == [(memory.kept[0].id, True)]
-
-
-def test_feedback_that_led_nowhere_is_not_remembered() -> None:
-    memory = Notes()
-    run(reflect_and_retry(model=says("1", "2", "1"), critic=sees_hidden(knows_the_answer), memory=memory))
-    assert memory.kept == []
-
-
-@pytest.mark.parametrize("field", ["text", "key", "applies_when", "not_when"])
-def test_a_correction_that_quotes_hidden_data_is_not_kept(field: str) -> None:
-    memory = Notes()
-
-    def leaky(attempts: Sequence[Attempt]) -> list[Correction]:
-        return [Correction(**{"id": "x", "text": "t", field: f"the answer is {SENTINEL}"})]
-
-    task = TASK.replace(hidden={"answer": "3", "key": SENTINEL})
-    run(
-        reflect_and_retry(
-            model=says("1", "3"), critic=sees_hidden(knows_the_answer), memory=memory, distil=leaky
-        ),
-        task,
-    )
-    assert memory.kept == []
-
-
-def test_a_scope_in_words_is_shown_and_one_that_the_memory_checks_is_not() -> None:
-    memory, model = Notes(), says("1")
-    memory.kept = [
-        Correction(id="a", text="round up", applies_when="prices"),
-        Correction(id="b", text="a few means 4", applies_when="house=acme"),
-    ]
-    run(reflect_and_retry(model=model, critic=third_time, memory=memory, attempts=1))
-    shown = model.requests[0][-1]["content"]
-    assert "- round up (when prices)\n- a few means 4\n" in shown
-
-
-def test_a_memory_that_breaks_is_not_silently_done_without() -> None:
-    class Broken(Notes):
-        async def recall(self, task: Task, /, *, limit: int = 5) -> Sequence[Correction]:
-            raise OSError("disk gone")
-
-    with pytest.raises(BadInput, match="disk gone"):
-        run(reflect_and_retry(model=says("1"), critic=third_time, memory=Broken()))
 
 
 def test_a_node_of_ones_own_goes_between_ours() -> None:

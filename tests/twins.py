@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from agentloop import Attempt, Fact, Feedback, Step, Task
+import asyncio
+from typing import Any
+
+from agentloop import Attempt, Fact, Feedback, ScriptedModel, Step, Task
 
 SENTINEL = "XYZZY-SENTINEL-7741"
+TASK = Task(id="t", prompt="Which door?", hidden={"answer": "3"})
+
+
+def run(agent: Any, task: Task = TASK) -> dict[str, Any]:
+    return asyncio.run(agent.ainvoke({"task": task}))
+
+
+def says(*texts: str) -> ScriptedModel:
+    return ScriptedModel(list(texts))
 
 
 class Doors:
