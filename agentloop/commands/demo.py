@@ -34,6 +34,8 @@ LESSONS = 400
 EXPORTED = 60
 """Training tasks whose trajectories are exported."""
 SAMPLES = 4
+HELD_OUT_SEED = 1
+"""Draws the tasks of the table; the draws that the memory was looked at with while it was made are others."""
 EXPORTS = (
     ("sft", "trl"),
     ("preference", "trl"),
@@ -101,7 +103,7 @@ def _measure(build: Any, folder: Path, *, memory: CorrectionMemory, count: int, 
     with telling.bar(f"conditions on {count} held-out tasks") as progress:
         return evaluate(
             build,
-            tiny.tasks("test", count, seed=0),
+            tiny.tasks("test", count, seed=HELD_OUT_SEED),
             critic=sees_hidden(tiny.critic()),
             folder=folder / "evaluation",
             memory=memory,
