@@ -111,7 +111,7 @@ class Sample(Record):
     attempt: str
     turn: int = 0
     part: int = 0
-    role: Literal["rl", "sd", "refinement"] = "rl"
+    role: Literal["rl", "sd", "refinement", "nft"] = "rl"
 
 
 class GroupRow(Record):
@@ -128,7 +128,8 @@ class TokenRow(Record):
 
     The loss is ``-sum_i weights[i] * log p(labels[i] | input_ids[:i])`` over the places where
     ``labels[i]`` is not -100 (they are not shifted). ``logprobs`` are those of sampling, 0 where the
-    label is -100, and None where no ratio is to be taken. ``reward`` is the raw score.
+    label is -100, and None where no ratio is to be taken. ``reward`` is the raw score. Role ``nft``
+    has another loss, which needs ``baseline``: the mean reward of its group.
     """
 
     input_ids: tuple[int, ...]
@@ -136,6 +137,7 @@ class TokenRow(Record):
     weights: tuple[float, ...]
     logprobs: tuple[float, ...] | None = None
     reward: float | None = None
+    baseline: float | None = None
     role: str
     turn: int = 0
     off_policy: bool = False

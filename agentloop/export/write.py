@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
-from typing import Any, TypeAlias
 
 from agentloop.errors import BadInput
 from agentloop.export.card import card, mark
-from agentloop.export.formats import Carrying, Format, Render, format_named
-from agentloop.export.groups import Group, Try, read_groups
-from agentloop.export.methods import Method, Need, method_named
-from agentloop.export.rows import GroupRow, LeftOut
+from agentloop.export.formats import Render, format_named
+from agentloop.export.making import Log, Making, lines_of
+from agentloop.export.methods import method_named
 from agentloop.export.staging import CARD, claim, staged
-from agentloop.export.survey import Missing, Survey
+from agentloop.export.survey import Missing
 from agentloop.prompts import Prompts
 from agentloop.record import Record
-from agentloop.types import Split, Trajectory
-
-Log: TypeAlias = Iterable[Trajectory] | Callable[[], Iterable[Trajectory]]
-"""Trajectories, or a function that reads them. What can be read twice is streamed; an iterator, which
-can be read once only, is held in memory."""
+from agentloop.types import Split
 
 
 class ExportReport(Record):
@@ -53,17 +45,6 @@ class ExportReport(Record):
         return "\n".join(lines)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    method: Method
-    format: Format
-    split: Split | None
-    prompts: Prompts
-    render: Render | None
-    with_grader_data: bool
-    survey: Survey = field(default_factory=Survey)
-
-
 def write_export(
     trajectories: Log,
     *,
@@ -83,7 +64,7 @@ def write_export(
     ``render`` is the checkpoint's chat template, for text that no model sampled, and to check
     that a trainer will mask what it should. ``with_grader_data`` fills verl's ``ground_truth``.
     """
-    plan = _Plan(
+    plan = Making(
         method=method_named(method),
         format=format_named(format),
         split=split,
@@ -95,7 +76,7 @@ def write_export(
     folder, survey = Path(to), plan.survey
     claim(folder, plan.format.file, mark(plan.method, plan.format))
     with staged(folder, [plan.format.file, CARD]) as (rows_path, card_path):
-        plan.format.write(rows_path, _lines(trajectories, plan))
+        plan.format.write(rows_path, lines_of(trajectories, plan))
         _check_not_empty(plan)
         text = card(
             survey,
@@ -121,93 +102,7 @@ def write_export(
     )
 
 
-def groups_of(trajectories: Log) -> Iterator[list[Trajectory]]:
-    """The trajectories of each group id, a group at a time, in the order in which groups are complete.
-
-    Held at a time: the groups that are not complete yet. A group that is new at the second reading, after
-    the first has counted, is not read.
-    """
-    read = _reader(trajectories)
-    sizes = Counter((each.run, each.group_id) for each in read())
-    waiting: dict[tuple[str, str], list[Trajectory]] = {}
-    for each in read():
-        key = (each.run, each.group_id)
-        if key not in sizes:
-            continue
-        members = waiting.setdefault(key, [])
-        members.append(each)
-        if len(members) == sizes[key]:
-            yield waiting.pop(key)
-
-
-def _reader(trajectories: Log) -> Callable[[], Iterable[Trajectory]]:
-    if callable(trajectories):
-        return trajectories
-    held = list(trajectories) if isinstance(trajectories, Iterator) else trajectories
-    return lambda: held
-
-
-def _lines(trajectories: Log, plan: _Plan) -> Iterator[dict[str, Any]]:
-    for members in groups_of(trajectories):
-        plan.survey.trajectories += len(members)
-        excluded = _excluded(members[0], plan.split)
-        if excluded is not None:
-            plan.survey.left_out[excluded] += len(members)
-            continue
-        for group in _groups(members, plan):
-            yield from _group_lines(group, plan)
-
-
-def _groups(members: list[Trajectory], plan: _Plan) -> list[Group]:
-    needs = plan.method.needs
-    if plan.format.wants_tokens:
-        needs += plan.method.token_needs
-    lacking: dict[tuple[str, Need], None] = {}
-
-    def keep(each: Try) -> str | None:
-        most = plan.method.attempts
-        if most is not None and each.number > most:
-            return f"{plan.method.name} looks at the first {most} attempts of a trajectory"
-        missing = [need for need in needs if need.lacks(each)]
-        lacking.update(dict.fromkeys((each.trajectory.id, need) for need in missing))
-        return f"the log lacks {missing[0].field}" if missing else None
-
-    groups, left_out = read_groups(members, keep)
-    plan.survey.lacking.update(need for _, need in lacking)
-    plan.survey.leave_out(left_out)
-    return groups
-
-
-def _group_lines(group: Group, plan: _Plan) -> Iterator[dict[str, Any]]:
-    method, survey = plan.method, plan.survey
-    make = method.token_rows if plan.format.wants_tokens and method.token_rows else method.rows
-    carrying = Carrying(
-        method=method, group=group, render=plan.render, with_grader_data=plan.with_grader_data
-    )
-    survey.groups += 1
-    survey.singles += len(group.members) == 1
-    for row in make(group, plan.prompts):
-        if isinstance(row, LeftOut):
-            survey.leave_out([row])
-            continue
-        if isinstance(row, GroupRow) and method.weigh is not None:
-            uneven = any(method.weigh(row))
-            survey.uneven += uneven
-            survey.even += not uneven
-        for line in plan.format.project(row, carrying):
-            survey.wrote(row.meta, group, str(line.get("role", row.meta.role or method.name)))
-            yield line
-
-
-def _excluded(first: Trajectory, split: Split | None) -> str | None:
-    if first.task.split == "test":
-        return "its task is in the locked test split"
-    if split is not None and first.task.split != split:
-        return f"its task is not in split {split}"
-    return None
-
-
-def _check(plan: _Plan) -> None:
+def _check(plan: Making) -> None:
     plan.format.check(plan.method)
     if plan.split == "test":
         raise BadInput("the test split is locked: training on it would void every figure; give train or dev")
@@ -217,7 +112,7 @@ def _check(plan: _Plan) -> None:
         raise BadInput(f"format {plan.format.name} has no column for grader data; leave it out, or use verl")
 
 
-def _check_not_empty(plan: _Plan) -> None:
+def _check_not_empty(plan: Making) -> None:
     survey, name = plan.survey, plan.method.name
     if not survey.trajectories:
         raise BadInput(f"no rows for {name}: the log holds no finished trajectory; run the agent first")

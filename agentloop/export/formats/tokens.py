@@ -20,6 +20,7 @@ from agentloop.export.rows import (
     UnpairedRow,
     to_values,
 )
+from agentloop.export.samples import mean, rewards
 from agentloop.types import Message
 
 IGNORED = -100
@@ -63,6 +64,7 @@ def _sample(row: GroupRow, sample: Sample, weight: float) -> TokenRow:
         weights=(0.0,) * before + tuple(weight if each else 0.0 for each in own),
         logprobs=None if sample.lp is None else (0.0,) * before + sample.lp,
         reward=sample.reward,
+        baseline=mean(rewards(row.samples).values()) if sample.role == "nft" else None,
         role=sample.role,
         turn=sample.turn,
         off_policy=sample.off_policy,

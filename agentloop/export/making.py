@@ -1,0 +1,120 @@
+"""From trajectories to rows: the groups of a log, what a method makes of them, what a format makes of those."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from agentloop.export.formats import Carrying, Format, Render
+from agentloop.export.groups import Group, Try, read_groups
+from agentloop.export.methods import Method, Need
+from agentloop.export.rows import GroupRow, LeftOut
+from agentloop.export.survey import Survey
+from agentloop.prompts import Prompts
+from agentloop.types import Split, Trajectory
+
+Log: TypeAlias = Iterable[Trajectory] | Callable[[], Iterable[Trajectory]]
+"""Trajectories, or a function that reads them. What can be read twice is streamed; an iterator, which
+can be read once only, is held in memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Making:
+    """Which rows are made of a log, and the counts kept meanwhile."""
+
+    method: Method
+    format: Format
+    split: Split | None = None
+    prompts: Prompts = field(default_factory=Prompts)
+    render: Render | None = None
+    with_grader_data: bool = False
+    survey: Survey = field(default_factory=Survey)
+
+
+def groups_of(trajectories: Log) -> Iterator[list[Trajectory]]:
+    """The trajectories of each group id, a group at a time, in the order in which groups are complete.
+
+    Held at a time: the groups that are not complete yet. A group that is new at the second reading, after
+    the first has counted, is not read.
+    """
+    read = _reader(trajectories)
+    sizes = Counter((each.run, each.group_id) for each in read())
+    waiting: dict[tuple[str, str], list[Trajectory]] = {}
+    for each in read():
+        key = (each.run, each.group_id)
+        if key not in sizes:
+            continue
+        members = waiting.setdefault(key, [])
+        members.append(each)
+        if len(members) == sizes[key]:
+            yield waiting.pop(key)
+
+
+def _reader(trajectories: Log) -> Callable[[], Iterable[Trajectory]]:
+    if callable(trajectories):
+        return trajectories
+    held = list(trajectories) if isinstance(trajectories, Iterator) else trajectories
+    return lambda: held
+
+
+def lines_of(trajectories: Log, making: Making) -> Iterator[dict[str, Any]]:
+    """The lines that the format writes, one group of the log at a time."""
+    for members in groups_of(trajectories):
+        making.survey.trajectories += len(members)
+        excluded = _excluded(members[0], making.split)
+        if excluded is not None:
+            making.survey.left_out[excluded] += len(members)
+            continue
+        for group in _groups(members, making):
+            yield from _group_lines(group, making)
+
+
+def _groups(members: list[Trajectory], making: Making) -> list[Group]:
+    needs = making.method.needs
+    if making.format.wants_tokens:
+        needs += making.method.token_needs
+    lacking: dict[tuple[str, Need], None] = {}
+
+    def keep(each: Try) -> str | None:
+        most = making.method.attempts
+        if most is not None and each.number > most:
+            return f"{making.method.name} looks at the first {most} attempts of a trajectory"
+        missing = [need for need in needs if need.lacks(each)]
+        lacking.update(dict.fromkeys((each.trajectory.id, need) for need in missing))
+        return f"the log lacks {missing[0].field}" if missing else None
+
+    groups, left_out = read_groups(members, keep)
+    making.survey.lacking.update(need for _, need in lacking)
+    making.survey.leave_out(left_out)
+    return groups
+
+
+def _group_lines(group: Group, making: Making) -> Iterator[dict[str, Any]]:
+    method, survey = making.method, making.survey
+    make = method.token_rows if making.format.wants_tokens and method.token_rows else method.rows
+    carrying = Carrying(
+        method=method, group=group, render=making.render, with_grader_data=making.with_grader_data
+    )
+    survey.groups += 1
+    survey.singles += len(group.members) == 1
+    for row in make(group, making.prompts):
+        if isinstance(row, LeftOut):
+            survey.leave_out([row])
+            continue
+        if isinstance(row, GroupRow) and method.weigh is not None:
+            uneven = any(method.weigh(row))
+            survey.uneven += uneven
+            survey.even += not uneven
+        for line in making.format.project(row, carrying):
+            survey.wrote(row.meta, group, str(line.get("role", row.meta.role or method.name)))
+            yield line
+
+
+def _excluded(first: Trajectory, split: Split | None) -> str | None:
+    if first.task.split == "test":
+        return "its task is in the locked test split"
+    if split is not None and first.task.split != split:
+        return f"its task is not in split {split}"
+    return None
