@@ -8,7 +8,7 @@ import pytest
 
 from agentloop.errors import BadInput, JournalCorrupt, UnsupportedExport
 from agentloop.export import FORMATS, METHODS, support, write_export
-from agentloop.export.write import groups_of
+from agentloop.export.making import groups_of
 from agentloop.types import Fact, Task, Trajectory
 from tests.export_logs import TASK, Tried, lines, log, render, worked_example
 

@@ -1,4 +1,4 @@
-"""From trajectories to rows: the groups of a log, what a method makes of them, what a format makes of those."""
+"""From trajectories to rows: the groups of a log, what a method makes of them, and a format of those."""
 
 from __future__ import annotations
 
