@@ -54,6 +54,9 @@ MAY_IMPORT |= {
     "run": RECORDS | LOG | {"export"},
     "loop": GRAPH | {"graph", "budget", "run", "running", "export"},
     "comparing": RECORDS,
+    "training": RECORDS
+    | LOG
+    | {"prompts", "budget", "models", "export", "loop", "run", "running", "comparing", "training"},
     "evaluation": GRAPH | {"graph", "budget", "run", "running", "loop", "comparing"},
     "tiny": RECORDS | {"prompts", "memories", "critics", "environments", "models", "tiny"},
 }

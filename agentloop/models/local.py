@@ -13,8 +13,9 @@ import hashlib
 import importlib.util
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ class LocalModel:
     ``threads`` sets torch's thread count for the whole process; by default it is left as it is. A
     small model on a busy machine is fastest with one. Sampling settings given here are the defaults of
     every request; ``max_tokens`` is what the checkpoint's generation_config.json says, or 256, and never
-    more than the context has room for. ``batches`` counts the ``generate`` calls made.
+    more than the context has room for. ``batches`` counts the ``generate`` calls made. ``module`` is the
+    checkpoint's model, loaded already, whose weights may change between requests: set ``policy`` anew then.
     """
 
     prefix = logprobs = weights = True
@@ -70,6 +72,7 @@ class LocalModel:
         gather_seconds: float = 0.005,
         threads: int | None = None,
         prompts: Prompts | None = None,
+        module: Any = None,
         **sampling: Any,
     ) -> None:
         self.folder = BUNDLED if str(folder) == "tiny" else Path(folder)
@@ -87,7 +90,9 @@ class LocalModel:
                 raise MissingExtra(self.name, package, "local")
         own = self.folder / "prompts"
         self.prompts = prompts or (Prompts(folder=own) if own.is_dir() else None)
-        self._open = functools.partial(_Checkpoint, self.folder, device=device, dtype=dtype, threads=threads)
+        self._open = functools.partial(
+            _Checkpoint, self.folder, device=device, dtype=dtype, threads=threads, module=module
+        )
         self._checkpoint: _Checkpoint | None = None
         self._arrived: deque[_Request] = deque()
         self._pending: deque[tuple[_Request, Row]] = deque()
@@ -212,31 +217,31 @@ class _failing:
 class _Checkpoint:
     """The loaded weights and tokenizer; used in one thread only."""
 
-    def __init__(self, folder: Path, *, device: str | None, dtype: str, threads: int | None) -> None:
+    def __init__(
+        self, folder: Path, *, device: str | None, dtype: str, threads: int | None, module: Any = None
+    ) -> None:
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
-        from transformers.utils import logging
+        from transformers import AutoTokenizer, GenerationConfig
 
         if threads is not None:
             torch.set_num_threads(threads)
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        bars = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
-        finally:
-            if bars:
-                logging.enable_progress_bar()
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         if self.tokenizer.chat_template is None:
             raise BadInput(
                 f"the tokenizer in {folder} has no chat template; add one to it as chat_template.jinja"
             )
-        self.model = model.to(self.device).eval()
-        ends = model.generation_config.eos_token_id or self.tokenizer.eos_token_id
+        if module is None:
+            model = load_weights(folder, dtype).to(self.device).eval()
+        else:
+            model, self.device = module, str(module.device)
+        self.model = model
+        stated = (folder / "generation_config.json").is_file()
+        told = GenerationConfig.from_pretrained(folder) if stated else model.generation_config
+        ends = told.eos_token_id or self.tokenizer.eos_token_id
         self.ends = frozenset(ends if isinstance(ends, list) else [] if ends is None else [ends])
         self.context = int(getattr(model.config, "max_position_embeddings", None) or 2**20)
-        self.max_tokens = model.generation_config.max_new_tokens or 256
+        self.max_tokens = told.max_new_tokens or 256
         # other defaults of the checkpoint (top_k, repetition penalty) would bend the distribution unseen
         model.generation_config = GenerationConfig()
         self.close = CLOSE if dtype == "float32" else 0.0
@@ -319,6 +324,28 @@ class _Checkpoint:
         text = self._decoded([each for each in row.token_ids if each not in self.ends])
         cuts = [text.index(stop) for stop in row.sampling.stop if stop in text]
         return text[: min(cuts)] if cuts else text
+
+
+def load_weights(folder: Path, dtype: str = "float32") -> Any:
+    """The causal model of a checkpoint folder, without a progress bar."""
+    from transformers import AutoModelForCausalLM
+
+    with no_bars():
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+
+
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """Without the progress bars of transformers."""
+    from transformers.utils import logging
+
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _check_folder(folder: Path, name: str) -> None:

@@ -1,0 +1,10 @@
+"""Training: published methods that learn from feedback in words, on one small loop over accelerate."""
+
+from __future__ import annotations
+
+from agentloop.training.recipes import PUBLISHED, TINY, Recipe, recipe_for
+from agentloop.training.rollouts import Practice
+from agentloop.training.settings import Settings
+from agentloop.training.trainer import Step, Training, train
+
+__all__ = ["PUBLISHED", "TINY", "Practice", "Recipe", "Settings", "Step", "Training", "recipe_for", "train"]

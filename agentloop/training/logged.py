@@ -1,0 +1,62 @@
+"""Rows of trajectories that are there already, in batches: every row once before any comes again."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Sequence
+
+from agentloop.errors import BadInput
+from agentloop.export import TokenRow
+from agentloop.export.formats import Render
+from agentloop.export.making import Log
+from agentloop.export.methods import method_named
+from agentloop.prompts import Prompts
+from agentloop.training.conditioning import usual_praise
+from agentloop.training.recipes import Recipe
+from agentloop.training.rollouts import ordered, rows_of
+
+
+class Logged:
+    """Batches of about ``size`` rows; rows of one group stay together, since they were weighed together."""
+
+    def __init__(
+        self,
+        log: Log,
+        recipe: Recipe,
+        *,
+        size: int,
+        seed: int,
+        render: Render,
+        prompts: Prompts | None = None,
+    ) -> None:
+        rows, self.left_out = rows_of(log, recipe, render=render, prompts=prompts)
+        rows = ordered(rows)
+        self.praise = usual_praise(log() if callable(log) else log)
+        if not any(any(row.weights) for row in rows):
+            raise BadInput(_nothing(recipe, rows, self.left_out))
+        self.seed = seed
+        groups: dict[str, list[TokenRow]] = {}
+        for row in rows:
+            groups.setdefault(row.meta.group_id, []).append(row)
+        self.groups = list(groups.values())
+        self.lap = max(1, math.ceil(len(rows) / size))
+        """Batches in which every row comes once."""
+
+    def rows(self, step: int) -> list[TokenRow]:
+        """The rows of a step, counted from 1."""
+        lap, at = divmod(step - 1, self.lap)
+        order = list(range(len(self.groups)))
+        random.Random(f"{self.seed} {lap}").shuffle(order)
+        share = order[at * len(order) // self.lap : (at + 1) * len(order) // self.lap]
+        return ordered(row for place in share for row in self.groups[place])
+
+
+def _nothing(recipe: Recipe, rows: Sequence[TokenRow], left_out: Counter[str]) -> str:
+    needed = method_named(recipe.method).nothing
+    reasons = [f"{reason} ({count})" for reason, count in sorted(left_out.items())]
+    if rows:
+        reasons.append("within every group all rewards are equal, so every weight is zero")
+    listed = "".join(f"\n- {reason}" for reason in reasons) or "\n- the log holds no finished trajectory"
+    return f"nothing to train on with {recipe.method}; the log must hold {needed}{listed}"
