@@ -34,7 +34,7 @@ tiny: .venv/.dev            ## make the embedded model from nothing
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; give one with: make PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[memory,local]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[memory,train]'
 	touch $@
 
 .venv/.dev: .venv/.run

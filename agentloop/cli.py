@@ -1,4 +1,4 @@
-"""The command line: ``agentloop run | evaluate | compare | export | memory | doctor | demo``.
+"""The command line: ``agentloop run | evaluate | compare | export | train | memory | doctor | demo``.
 
 Results go to standard output, talk to standard error. Exit codes: 0 done; 1 it failed while running;
 2 the input is wrong; 3 the budget was spent before the end; 130 interrupted.
@@ -15,6 +15,33 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agentloop.commands.options import (
+    ApiBase,
+    Attempts,
+    Calls,
+    Concurrency,
+    Count,
+    Critic,
+    Database,
+    Dollars,
+    DryRun,
+    Environment,
+    Json,
+    Level,
+    MaxSteps,
+    MaxTokens,
+    MemoryFolder,
+    Model,
+    Out,
+    ReflectFlag,
+    Seconds,
+    Seed,
+    Tasks,
+    Temperature,
+    Tokens,
+    Writes,
+)
+from agentloop.commands.train_command import train
 from agentloop.errors import AgentloopError, BadInput, MissingExtra
 from agentloop.version import __version__
 
@@ -34,37 +61,7 @@ app = typer.Typer(
 )
 memory_app = typer.Typer(help="Look at what a memory keeps, and mend it.", no_args_is_help=True)
 app.add_typer(memory_app, name="memory")
-
-Model = Annotated[str, typer.Option(help="local/tiny, local/PATH of a checkpoint, or any LiteLLM name")]
-Tasks = Annotated[str, typer.Option(help="JSON Lines, one Task a line; or tiny:train, tiny:dev, tiny:test")]
-Environment = Annotated[str, typer.Option(help="sql, none, or FILE.py:NAME of your own")]
-Database = Annotated[Path | None, typer.Option(help="a SQLite file, or a folder of them")]
-Critic = Annotated[str, typer.Option(help="auto, execution, tiny, model:NAME, or FILE.py:NAME of your own")]
-Level = Annotated[
-    str, typer.Option(help="how much the execution critic says: unary, binary, located, explained")
-]
-MemoryFolder = Annotated[
-    Path | None, typer.Option("--memory", help="folder of a memory, made if it is not there")
-]
-Attempts = Annotated[int, typer.Option(help="the most attempts at a task")]
-MaxSteps = Annotated[int, typer.Option(help="the most actions of one attempt")]
-ReflectFlag = Annotated[
-    bool, typer.Option("--reflect", help="let the model write itself a note after a failure")
-]
-Writes = Annotated[bool, typer.Option("--writes", help="let SQL write, each attempt on a copy of its own")]
-Temperature = Annotated[float, typer.Option(help="0 is greedy")]
-MaxTokens = Annotated[int, typer.Option(help="the most tokens of one reply")]
-ApiBase = Annotated[str | None, typer.Option(help="address of an OpenAI-compatible server")]
-Count = Annotated[int | None, typer.Option(help="take only so many of the tasks")]
-Concurrency = Annotated[int, typer.Option(help="trajectories that run at once")]
-Seed = Annotated[int, typer.Option(help="every model call gets a seed of its own from it")]
-Calls = Annotated[int | None, typer.Option(help="budget: the most model calls of all roles")]
-Tokens = Annotated[int | None, typer.Option(help="budget: the most tokens")]
-Dollars = Annotated[float | None, typer.Option(help="budget: the most dollars")]
-Seconds = Annotated[float | None, typer.Option(help="budget: the most seconds of one start")]
-Out = Annotated[Path, typer.Option(help="folder to write to; a run that was cut off goes on there")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="forecast the most it can spend, and run nothing")]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object instead of text")]
+app.command()(train)
 
 
 def _version(asked: bool) -> None:
@@ -180,38 +177,61 @@ def compare(
 
 @app.command()
 def export(
-    folder: Annotated[Path, typer.Argument(help="folder of a run")],
-    method: Annotated[str, typer.Option(help="sft, preference, rltf-sd, rltf-fm, critique-grpo")],
-    format: Annotated[str, typer.Option(help="tokens, trl, verl")],
-    out: Annotated[Path, typer.Option(help="folder for the rows and their card")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="RUN", help="folder of a run; without it, what could be written")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="a training method; 'agentloop export' alone lists them")
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(help="tokens, trl, verl, openai, llama-factory, axolotl, ms-swift, openrlhf"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for the rows and their card")] = None,
+    split: Annotated[str | None, typer.Option(help="tasks of this split only: train or dev")] = None,
+    min_score: Annotated[
+        float | None, typer.Option(help="supervised rows only of attempts that scored as much")
+    ] = None,
+    distinct: Annotated[bool, typer.Option("--distinct", help="write equal rows once")] = False,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="leave out longer rows; counted with --tokenizer")
+    ] = None,
     with_grader_data: Annotated[
         bool, typer.Option("--with-grader-data", help="write hidden data into verl's ground_truth")
     ] = False,
     tokenizer: Annotated[
-        str | None, typer.Option(help="local/tiny or a folder: needed for rltf-fm, checks trl's prompts")
+        str | None,
+        typer.Option(help="local/tiny or a folder: for text in format tokens, lengths and prompt checks"),
     ] = None,
     licence: Annotated[str, typer.Option(help="what the card says of the data's licence")] = "unknown",
+    push: Annotated[
+        str | None, typer.Option(help="upload to this data set of the Hugging Face hub, private if new")
+    ] = None,
+    yes_push: Annotated[bool, typer.Option("--yes-push", help="the rows may leave this machine")] = False,
     json: Json = False,
 ) -> None:
     """Write the rows that a training method learns from, in a trainer's format."""
-    from agentloop.commands.building import write_json
-    from agentloop.commands.telling import tell
-    from agentloop.models import renderer
-    from agentloop.run import Run
+    from agentloop.commands import exporting
+    from agentloop.export import Filters
 
-    report = Run(folder).export(
-        method,
+    wanted = exporting.Wanted(
+        method=method,
         format=format,
-        to=out,
+        out=out,
+        filters=Filters(
+            split=split,  # type: ignore[arg-type]
+            min_score=min_score,
+            distinct=distinct,
+            max_tokens=max_tokens,
+        ),
         with_grader_data=with_grader_data,
-        command=shlex.join(["agentloop", *sys.argv[1:]]),
+        tokenizer=tokenizer,
         licence=licence,
-        render=renderer(tokenizer) if tokenizer else None,
+        command=shlex.join(["agentloop", *sys.argv[1:]]),
+        push=push,
+        yes_push=yes_push,
     )
-    if json:
-        write_json(report.to_dict())
-    else:
-        tell(report.summary())
+    exporting.export(folder, wanted, as_json=json)
 
 
 @memory_app.command("list")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agentloop.types import Attempt, Call, Feedback, Message, Reply, Step, Task, Trajectory
+from agentloop.types import Attempt, Call, Feedback, Message, Reflection, Reply, Step, Task, Trajectory
 
 START, END = 1, 2
 ROLES = {"system": 3, "user": 4, "assistant": 5}
@@ -46,6 +46,7 @@ class Tried:
     cuts_replies_otherwise: bool = False
     ids: bool = True
     lp: bool = True
+    reflects: str | None = None
 
 
 def attempt_of(trajectory: str, number: int, tried: Tried, opening: list[Message], task: Task) -> Any:
@@ -93,6 +94,24 @@ def attempt_of(trajectory: str, number: int, tried: Tried, opening: list[Message
     return attempt, calls
 
 
+def reflected(attempt: Attempt, tried: Tried) -> tuple[Attempt, Call]:
+    """The attempt with a reflection on it, and the call in which it was made."""
+    place, text = f"{attempt.trajectory}/{attempt.number}/reflect/0", tried.reflects or ""
+    asked = f"What went wrong?\n{attempt.task.prompt}\n{attempt.text}\n{tried.told}"
+    shown: Message = {"role": "user", "content": asked}
+    spoken = (*encode(text), END)
+    reply = Reply(
+        text=text,
+        token_ids=spoken if tried.ids else None,
+        prompt_token_ids=tuple(render([shown], True)) if tried.ids else None,
+        logprobs=tuple(-0.25 - 0.01 * i for i in range(len(spoken))) if tried.lp else None,
+        finish_reason="stop",
+    )
+    call = Call(place=place, role="reflector", model="r", policy="p2", messages=(shown,), replies=(reply,))
+    reflection = Reflection(text=text, call=place)
+    return attempt.replace(reflection=reflection, calls=(*attempt.calls, place)), call
+
+
 def log(name: str, *tries: Tried, group: str = "count", task: Task = TASK, system: str = "") -> Trajectory:
     """A trajectory; each retry is shown the attempt before it and the feedback on it."""
     before: list[Message] = [{"role": "system", "content": system}] if system else []
@@ -100,9 +119,12 @@ def log(name: str, *tries: Tried, group: str = "count", task: Task = TASK, syste
     opening, attempts, calls = first, [], []
     for number, tried in enumerate(tries, start=1):
         attempt, made = attempt_of(name, number, tried, opening, task)
-        attempts.append(attempt)
         calls += made
-        retry = f"<feedback>\n{tried.told or ''}\n</feedback>\nAgain."
+        if tried.reflects is not None:
+            attempt, call = reflected(attempt, tried)
+            calls.append(call)
+        attempts.append(attempt)
+        retry = f"<feedback>\n{tried.told or ''}\n</feedback>\n{tried.reflects or ''}Again."
         opening = [*first, {"role": "assistant", "content": attempt.text}, {"role": "user", "content": retry}]
     passed = [attempt.number for attempt in attempts if attempt.passed]
     return Trajectory(
@@ -124,6 +146,31 @@ def worked_example() -> list[Trajectory]:
         log("count/1", Tried("three", 0.0, told="Deleted users count."), Tried("two!", 1.0, told="Right.")),
         log("count/2", Tried("four", 0.0, told="Look at dates."), Tried("five", 0.0, told="No.")),
         log("count/3", Tried("2", 1.0, told="Right.")),
+    ]
+
+
+def every_need() -> list[Trajectory]:
+    """The worked example, and beside it what the other methods need of a log."""
+
+    def scoped(scope: str) -> Task:
+        return Task(id=scope, prompt=f"How many users, {scope}?", split="train", public={"scope": scope})
+
+    failed = {"says": "three", "score": 0.0, "told": "Deleted users count.", "reflects": "I forgot some."}
+    again = {"says": "three", "score": 0.0, "told": "It is two.", "reflects": "I counted badly."}
+    return [
+        *worked_example(),
+        log("same/0", Tried(**failed), Tried("two!", 1.0), group="same"),
+        log("same/1", Tried(**failed), Tried("five", 0.0), group="same"),
+        log("same/2", Tried(**again), Tried("four", 0.0), group="same"),
+        log(
+            "in/0",
+            Tried("ten", 0.0, told="Say it in digits."),
+            Tried("10", 1.0),
+            group="in",
+            task=scoped("in"),
+        ),
+        log("near/0", Tried("eleven", 1.0), group="near", task=scoped("near")),
+        log("general/0", Tried("twelve", 1.0), group="general", task=scoped("general")),
     ]
 
 

@@ -205,5 +205,5 @@ def test_the_demo_prints_one_object_with_every_condition(tmp_path: Path) -> None
     assert found["conditions"]["best_of_n"]["calls"] >= found["conditions"]["verbal"]["calls"]
     assert found["memory"]["with"]["rate"] > found["memory"]["without"]["rate"]
     assert all(
-        found["export"][method] > 0 for method in ("sft", "preference", "rltf-sd", "rltf-fm", "critique-grpo")
+        found["export"][method] > 0 for method in ("sft", "dpo", "rltf-sd", "rltf-fm", "critique-grpo")
     )

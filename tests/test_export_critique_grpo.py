@@ -73,3 +73,9 @@ def test_an_attempt_in_several_parts_counts_once_in_the_mean() -> None:
         log("count/1", Tried("c", 0.0)),
     )
     assert weigh(row) == [0.5, 0.5, -0.5]
+
+
+def test_the_strength_scales_the_refinement_alone() -> None:
+    (row,) = made(*worked_example())
+    assert weigh(row, strength=0.5) == pytest.approx([0.25, -0.5, -0.5, 0.5])
+    assert weigh(row, strength=0.0)[0] == 0.0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agentloop.export.groups import Group, Try, outcome, read_groups
+from agentloop.export.groups import Group, Try, outcome, read_groups, tells_hidden
 from agentloop.export.rows import LeftOut
 from agentloop.types import Attempt, Call, Feedback, Reply, Task, Trajectory
 from tests.export_logs import TASK, Tried, log
@@ -152,3 +152,11 @@ def test_what_the_task_itself_says_is_no_leak() -> None:
     task = TASK.replace(prompt="How many users named Alexander?", hidden={"rows": "Alexander"})
     _, left_out = read(log("count/0", Tried("two", 1.0), task=task))
     assert left_out == []
+
+
+def test_a_hidden_value_counts_as_told_unless_the_task_or_what_was_said_shows_it() -> None:
+    assert tells_hidden("It is XYZZY-7741.", SECRET)
+    assert not tells_hidden("It is two.", SECRET)
+    assert not tells_hidden("It is XYZZY-7741.", SECRET, said=iter(["I say XYZZY-7741", "two"]))
+    assert not tells_hidden("It is XYZZY-7741.", SECRET.replace(public={"seen": ["XYZZY-7741"]}))
+    assert not tells_hidden("It is XYZZY-7741.", SECRET.replace(prompt="Find XYZZY-7741."))

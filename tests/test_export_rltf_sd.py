@@ -38,6 +38,15 @@ def test_the_weights_are_those_of_the_worked_example() -> None:
     assert weights(row, turn=1, role="sd") == pytest.approx([0.05, -0.05])
 
 
+def test_positive_only_drops_what_would_be_pushed_down_and_nothing_else() -> None:
+    (row,) = made(*worked_example())
+    found = dict(zip([(s.attempt, s.role) for s in row.samples], weigh(row, positive_only=True), strict=True))
+    plain = dict(zip([(s.attempt, s.role) for s in row.samples], weigh(row), strict=True))
+    assert found.pop(("count/2/2", "sd")) == 0.0
+    assert plain.pop(("count/2/2", "sd")) < 0.0
+    assert found == plain
+
+
 def test_rewards_in_the_row_are_the_raw_scores() -> None:
     (row,) = made(*worked_example())
     assert [sample.reward for sample in row.samples if sample.turn == 0] == [1.0, 0.0, 0.0, 1.0]

@@ -1,11 +1,17 @@
 """Format tokens: ids as sampled, labels, a signed weight for each token."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agentloop.errors import BadInput, UnsupportedExport
 from agentloop.export import METHODS, TokenRow, write_export
+from agentloop.export.formats.conversations import labelled
+from agentloop.export.rows import FlaggedMessage
+from agentloop.types import Message
 from tests.export_logs import Tried, lines, log, render, shown, spoken, worked_example
 
 
@@ -96,9 +102,61 @@ def test_text_that_was_not_sampled_needs_a_tokenizer(tmp_path: Path) -> None:
 
 def test_pairs_are_refused_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedExport, match="--format trl"):
-        exported("preference", tmp_path / "x")
+        exported("dpo", tmp_path / "x")
 
 
 def test_every_method_of_group_rows_says_how_it_weighs_them() -> None:
     for method in METHODS.values():
         assert ("GroupRow" in {kind.__name__ for kind in method.kinds}) == (method.weigh is not None)
+
+
+def said(*parts: tuple[str, str, bool]) -> tuple[FlaggedMessage, ...]:
+    return tuple({"role": role, "content": content, "loss": loss} for role, content, loss in parts)
+
+
+def own(role: str, content: str) -> list[int]:
+    """The ids of a trained message: after its opening if the model spoke, with its opening if not."""
+    ids = render([{"role": role, "content": content}], False)
+    return ids[2:] if role == "assistant" else ids
+
+
+def test_several_trained_messages_are_labelled_each_with_its_own_tokens_and_its_end() -> None:
+    chain = said(("user", "ask", False), ("assistant", "good", True), ("user", "m", False))
+    ids, mask = labelled(render, (*chain, *said(("assistant", "bad", True))))
+    assert [each for each, kept in zip(ids, mask, strict=True) if kept] == [
+        *own("assistant", "good"),
+        *own("assistant", "bad"),
+    ]
+    assert sum(mask) == len("good") + len("bad") + 2, "each answer ends with its end token"
+
+
+def test_a_conversation_that_is_trained_whole_trains_all_but_its_first_token() -> None:
+    ids, mask = labelled(render, said(("system", "s", True), ("user", "ask", True), ("assistant", "a", True)))
+    assert mask == (0, *[1] * (len(ids) - 1))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["user", "assistant"]), st.text("ab", max_size=3), st.booleans())))
+def test_only_and_all_tokens_of_trained_messages_are_labelled(parts: list[tuple[str, str, bool]]) -> None:
+    messages = said(("system", "s", False), *parts)
+    ids, mask = labelled(render, messages)
+    assert list(ids) == render(
+        [{"role": each["role"], "content": each["content"]} for each in messages], False
+    )
+    wanted = [each for role, content, loss in parts if loss for each in own(role, content)]
+    assert [each for each, kept in zip(ids, mask, strict=True) if kept] == wanted
+
+
+def test_a_template_that_changes_what_came_before_is_an_error() -> None:
+    def forgetful(messages: Sequence[Message], opening: bool) -> list[int]:
+        return render([each for each in messages if each is messages[-1] or each["role"] == "user"], opening)
+
+    chain = said(("user", "ask", False), ("assistant", "good", True), ("assistant", "bad", True))
+    with pytest.raises(BadInput, match="would mask the wrong tokens"):
+        labelled(forgetful, chain)
+
+
+def test_a_critique_is_a_line_with_its_score(tmp_path: Path) -> None:
+    (row, *_) = exported("critic-sft", tmp_path / "x", render=render)
+    assert (row["role"], row["reward"], weight_of(row)) == ("critic", 1.0, 1.0)
+    assert spoken(row).startswith('{"verdict"')

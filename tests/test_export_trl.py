@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from agentloop.errors import BadInput, UnsupportedExport
-from agentloop.export import Meta, SftRow, write_export
-from agentloop.export.formats.format import Carrying
-from agentloop.export.formats.trl import sft, turns
+from agentloop.export import Meta, SftRow, SftTokensRow, write_export
+from agentloop.export.formats import FORMATS, Carrying
+from agentloop.export.formats.conversations import plain, turns
 from agentloop.export.groups import read_groups
 from agentloop.export.methods import METHODS
 from agentloop.types import Message, Trajectory
 from tests.export_logs import TASK, Tried, lines, log, render, worked_example
+from tests.export_rich_log import rich_log, rows_of
 
+META = Meta(method="sft", task_id="t", group_id="g", attempts=("a",))
 TINY = Path(__file__).parent.parent / "agentloop" / "tiny" / "checkpoint"
 
 
@@ -49,7 +51,7 @@ def test_an_answer_in_the_prompt_is_not_trained() -> None:
 
 
 def test_a_preference_row_has_the_columns_of_dpo(tmp_path: Path) -> None:
-    row = exported("preference", tmp_path / "x")[0]
+    row = exported("dpo", tmp_path / "x")[0]
     assert set(row) == {"prompt", "chosen", "rejected", "meta"}
     assert (row["chosen"][0]["content"], row["rejected"][0]["content"]) == ("two!", "three")
 
@@ -63,10 +65,9 @@ def test_signed_token_weights_are_refused_with_the_way_out(method: str, tmp_path
 
 def test_a_row_with_a_weight_is_refused_since_no_trainer_reads_it() -> None:
     (group,), _ = read_groups(worked_example(), lambda each: None)
-    meta = Meta(method="sft", task_id="t", group_id="g", attempts=("a",))
-    row = SftRow(messages=({"role": "assistant", "content": "x", "loss": True},), weight=0.5, meta=meta)
+    row = SftRow(messages=({"role": "assistant", "content": "x", "loss": True},), weight=0.5, meta=META)
     with pytest.raises(UnsupportedExport, match="weight"):
-        list(sft(row, Carrying(method=METHODS["sft"], group=group)))
+        list(FORMATS["trl"].project(row, Carrying(method=METHODS["sft"], group=group)))
 
 
 def test_a_prompt_that_is_no_prefix_of_prompt_and_answer_is_an_error(tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ def test_a_prompt_that_is_no_prefix_of_prompt_and_answer_is_an_error(tmp_path: P
         return render(messages[-1:], opening)
 
     exported("sft", tmp_path / "good", render=render)
-    for method in ("sft", "preference"):
+    for method in ("sft", "dpo"):
         with pytest.raises(BadInput, match="would mask the wrong tokens"):
             exported(method, tmp_path / "bad", render=forgetful)
     assert not (tmp_path / "bad").exists()
@@ -158,7 +159,11 @@ def listening(model: Any) -> list[list[int]]:
 
 def answers(tokenizer: Any, prompt: list[Message], answer: list[Message]) -> list[int]:
     """The tokens that ought to be trained: those of the answer after the prompt and its opening."""
-    whole, start = template(tokenizer)([*prompt, *answer], False), template(tokenizer)(prompt, True)
+    return answers_of(template(tokenizer), prompt, answer)
+
+
+def answers_of(render: Any, prompt: list[Message], answer: list[Message]) -> list[int]:
+    whole, start = render([*prompt, *answer], False), render(prompt, True)
     assert whole[: len(start)] == start
     return whole[len(start) :]
 
@@ -211,7 +216,7 @@ def test_one_dpo_step_in_trl_compares_exactly_the_answers_tokens(name: str, offl
     model, tokenizer = checkpoint(name, offline)
     from trl import DPOConfig, DPOTrainer
 
-    rows = exported("preference", offline / "x", render=template(tokenizer))
+    rows = exported("dpo", offline / "x", render=template(tokenizer))
     dataset = loaded(offline / "x", offline / "cache")
     heard = listening(model)
     trainer = DPOTrainer(
@@ -225,6 +230,129 @@ def test_one_dpo_step_in_trl_compares_exactly_the_answers_tokens(name: str, offl
     assert len(rows) == 8
     assert sorted(heard) == sorted(wanted)
     assert result.training_loss == pytest.approx(0.6931, abs=1e-3), "log 2 before the first step"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "method", ["sft", "raft", "rest-em", "ilf", "fcp", "chain-of-hindsight", "leti", "critic-sft"]
+)
+def test_trl_labels_exactly_the_tokens_of_the_messages_that_the_method_trains(
+    method: str, offline: Path
+) -> None:
+    model, tokenizer = checkpoint("letters", offline)
+    render = template(tokenizer)
+    exported(method, offline / "x", *rich_log(), render=render)
+    dataset = loaded(offline / "x", offline / "cache")
+    wanted = [ids for row in rows_of(method, rich_log()) for ids in trained_ids(row, render)]
+    assert sorted(labels_in_trl(model, tokenizer, dataset, offline)) == sorted(wanted)
+
+
+def trained_ids(row: SftRow, render: Any) -> list[list[int]]:
+    """The tokens to be trained: those of each trained answer, or all when every message is trained."""
+    shown = plain(row.messages)
+    if all(each["loss"] for each in row.messages):
+        return [render(shown, False)]
+    return [
+        answers_of(render, shown[:index], shown[index : index + 1])
+        for index, each in enumerate(row.messages)
+        if each["loss"]
+    ]
+
+
+def labels_in_trl(model: Any, tokenizer: Any, dataset: Any, folder: Path) -> list[list[int]]:
+    """The labels that TRL's own preparation and collator make of the data set, without the masked ones."""
+    from trl import SFTConfig, SFTTrainer
+
+    trainer = SFTTrainer(
+        model=model,
+        args=SFTConfig(output_dir=str(folder / "out"), max_length=None, **SETTINGS),
+        train_dataset=dataset,
+        processing_class=tokenizer,
+    )
+    batch = trainer.data_collator([dict(each) for each in trainer.train_dataset])
+    return [[each for each in row if each != -100] for row in batch["labels"].tolist()]
+
+
+@pytest.mark.slow
+def test_words_of_a_user_that_are_trained_reach_trl_as_labels(offline: Path) -> None:
+    model, tokenizer = checkpoint("letters", offline)
+    import datasets
+
+    (group,), _ = read_groups(worked_example(), lambda each: None)
+    row = SftRow(
+        messages=(
+            {"role": "user", "content": "a", "loss": False},
+            {"role": "assistant", "content": "b", "loss": True},
+            {"role": "user", "content": "c", "loss": True},
+        ),
+        meta=META,
+    )
+    carrying = Carrying(method=METHODS["sft"], group=group, render=template(tokenizer))
+    (line,) = FORMATS["trl"].project(row, carrying)
+    (labels,) = labels_in_trl(model, tokenizer, datasets.Dataset.from_list([line]), offline)
+    assert tokenizer.decode(labels).replace(" ", "") == "b<e><s>user\nc<e>"
+
+
+@pytest.mark.slow
+def test_rows_of_token_ids_reach_trl_with_their_mask(offline: Path) -> None:
+    model, tokenizer = checkpoint("letters", offline)
+    import datasets
+
+    (group,), _ = read_groups(worked_example(), lambda each: None)
+    row = SftTokensRow(input_ids=(5, 6, 7, 8), loss_mask=(0, 1, 0, 1), meta=META)
+    (line,) = FORMATS["trl"].project(row, Carrying(method=METHODS["sft"], group=group))
+    assert labels_in_trl(model, tokenizer, datasets.Dataset.from_list([line]), offline) == [[6, 8]]
+
+
+@pytest.mark.slow
+def test_one_kto_step_in_trl_reads_every_answer_with_its_label(offline: Path) -> None:
+    model, tokenizer = checkpoint("letters", offline)
+    from trl import KTOConfig, KTOTrainer
+
+    rows = exported("kto", offline / "x", render=template(tokenizer))
+    dataset = loaded(offline / "x", offline / "cache")
+    assert [each["label"] for each in dataset] == [row["label"] for row in rows]
+    trainer = KTOTrainer(
+        model=model,
+        args=KTOConfig(output_dir=str(offline / "out"), **SETTINGS),
+        train_dataset=dataset,
+        processing_class=tokenizer,
+    )
+    result = trainer.train()
+    assert len(rows) == 6
+    assert result.training_loss == pytest.approx(0.5, abs=1e-3), "sigmoid(0) before the first step"
+
+
+@pytest.mark.slow
+def test_one_sdpo_step_in_trl_tells_the_teacher_the_feedback(offline: Path) -> None:
+    model, tokenizer = checkpoint("letters", offline)
+    from trl.experimental.sdpo import SDPOConfig, SDPOTrainer
+
+    rows = exported("sdpo", offline / "x", log("count/0", Tried("three", 0.0, told="Not three.")))
+    shown: list[str] = []
+
+    def hook(_: Any, __: Any, kwargs: dict[str, Any]) -> None:
+        shown.extend(each.replace(" ", "") for each in tokenizer.batch_decode(kwargs["input_ids"]))
+
+    model.register_forward_pre_hook(hook, with_kwargs=True)
+    trainer = SDPOTrainer(
+        model=model,
+        reward_funcs=lambda completions, **_: [0.0] * len(completions),
+        args=SDPOConfig(
+            output_dir=str(offline / "out"),
+            include_environment_feedback=True,
+            teacher_model_kind="live",
+            num_generations=2,
+            max_completion_length=4,
+            **{**SETTINGS, "per_device_train_batch_size": 2},
+        ),
+        train_dataset=loaded(offline / "x", offline / "cache"),
+        processing_class=tokenizer,
+    )
+    trainer.train()
+    assert [row["privileged_context"] for row in rows] == ["Not three."]
+    assert any("Notthree." in each for each in shown)
+    assert any("Notthree." not in each for each in shown)
 
 
 @pytest.mark.slow

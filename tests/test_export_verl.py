@@ -7,7 +7,7 @@ import pytest
 
 from agentloop.errors import BadInput, UnsupportedExport
 from agentloop.export import write_export
-from agentloop.export.formats.verl import COLUMNS, write_parquet
+from agentloop.export.formats.verl import COLUMNS, open_parquet
 from agentloop.types import Task
 from tests.export_logs import TASK, Tried, log, worked_example
 
@@ -69,7 +69,7 @@ def test_ground_truth_is_empty_unless_it_is_asked_for(tmp_path: Path) -> None:
     assert "XYZZY" not in card
 
 
-@pytest.mark.parametrize("method", ["preference", "rltf-sd", "rltf-fm", "critique-grpo"])
+@pytest.mark.parametrize("method", ["dpo", "rltf-sd", "rltf-fm", "critique-grpo"])
 def test_what_verl_cannot_carry_is_refused_with_the_way_out(method: str, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedExport, match="use --format (tokens|trl)"):
         write_export(worked_example(), method=method, format="verl", to=tmp_path / "x")
@@ -85,7 +85,9 @@ def test_rows_beyond_one_batch_are_all_written(tmp_path: Path) -> None:
     import pyarrow.parquet
 
     path = tmp_path / "x.parquet"
-    write_parquet(path, ({"data_source": str(n)} for n in range(2500)))
+    with open_parquet(path) as write:
+        for n in range(2500):
+            write({"data_source": str(n)})
     read = pyarrow.parquet.read_table(path).column("data_source").to_pylist()
     assert read == [str(n) for n in range(2500)]
 

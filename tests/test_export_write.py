@@ -2,73 +2,23 @@
 
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agentloop.errors import BadInput, JournalCorrupt, UnsupportedExport
-from agentloop.export import FORMATS, METHODS, support, write_export
-from agentloop.export.making import groups_of
-from agentloop.types import Fact, Task, Trajectory
-from tests.export_logs import TASK, Tried, lines, log, render, worked_example
-
-SENTINEL = "XYZZY-SENTINEL-7741"
-WORKING = [(method, format) for method, row in support().items() for format, no in row.items() if no is None]
+from agentloop.export import FORMATS, METHODS, Filters, SftRow, write_export
+from agentloop.export.formats import Carried
+from agentloop.export.making import Making, groups_of
+from agentloop.export.staging import staged
+from agentloop.export.write import write_lines_of
+from agentloop.types import Trajectory
+from tests.export_logs import TASK, Tried, lines, log, worked_example
 
 
 def exported(folder: Path, *trajectories: Trajectory, method: str = "sft", **options: object) -> object:
     return write_export(list(trajectories), method=method, format="trl", to=folder, **options)
-
-
-@pytest.mark.parametrize(("method", "format"), WORKING)
-def test_an_export_made_twice_is_the_same_bytes(method: str, format: str, tmp_path: Path) -> None:
-    for name in ("a", "b", "a"):
-        write_export(
-            worked_example(), method=method, format=format, to=tmp_path / name, command="c", render=render
-        )
-    for file in (FORMATS[format].file, "README.md"):
-        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
-    assert sorted(each.name for each in (tmp_path / "a").iterdir()) == ["README.md", FORMATS[format].file]
-
-
-@pytest.mark.parametrize(("method", "format"), WORKING)
-def test_nothing_hidden_stands_in_any_file(method: str, format: str, tmp_path: Path) -> None:
-    task = Task(id="count", prompt="How many users?", hidden={"rows": [[SENTINEL]], "note": SENTINEL * 2})
-
-    def planted(trajectory: Trajectory) -> Trajectory:
-        fact = Fact(kind="result", data={"wanted": SENTINEL}, hidden=True)
-        attempts = tuple(each.replace(task=task, facts=(fact,)) for each in trajectory.attempts)
-        return trajectory.replace(task=task, attempts=attempts)
-
-    leaky = log("count/4", Tried("six", 0.0, told=f"Want {SENTINEL}."), Tried(SENTINEL, 1.0), task=task)
-    trajectories = [*map(planted, worked_example()), leaky]
-    report = write_export(trajectories, method=method, format=format, to=tmp_path / "x", render=render)
-    ids = ",".join(map(str, render([{"role": "user", "content": SENTINEL}], False)[2:-1]))
-    assert report.rows > 0
-    for path in (tmp_path / "x").iterdir():
-        data = path.read_bytes()
-        assert SENTINEL.encode() not in data
-        assert ids.encode() not in data
-    assert "its prompt holds hidden data word for word" in report.left_out
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("format", FORMATS)
-def test_every_pair_of_method_and_format_works_or_is_refused_with_a_reason(
-    method: str, format: str, tmp_path: Path
-) -> None:
-    reason = support()[method][format]
-    if reason is None:
-        report = write_export(
-            worked_example(), method=method, format=format, to=tmp_path / "x", render=render
-        )
-        assert report.rows > 0
-        return
-    with pytest.raises(UnsupportedExport) as caught:
-        write_export(worked_example(), method=method, format=format, to=tmp_path / "x")
-    assert reason in str(caught.value)
-    assert "--format" in reason
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_misspelt_method_is_answered_with_the_nearest(tmp_path: Path) -> None:
@@ -157,17 +107,17 @@ def test_the_locked_test_split_is_left_out_and_cannot_be_asked_for(tmp_path: Pat
     assert report.left_out == {"its task is in the locked test split": 1}
     assert "secret" not in Path(report.path).read_text()
     with pytest.raises(BadInput, match="test split is locked"):
-        exported(tmp_path / "y", hidden, split="test")
+        exported(tmp_path / "y", hidden, filters=Filters(split="test"))
     with pytest.raises(BadInput, match="locked test split"):
         exported(tmp_path / "y", hidden)
 
 
 def test_one_split_can_be_taken_alone(tmp_path: Path) -> None:
     other = log("dev/0", Tried("nine", 1.0), group="dev", task=TASK.replace(id="dev", split="dev"))
-    report = exported(tmp_path / "x", *worked_example(), other, split="dev")
+    report = exported(tmp_path / "x", *worked_example(), other, filters=Filters(split="dev"))
     assert [row["completion"][0]["content"] for row in lines(report.path)] == ["nine"]
     with pytest.raises(BadInput, match="no split named 'tset'"):
-        exported(tmp_path / "y", other, split="tset")
+        exported(tmp_path / "y", other, filters=Filters(split="tset"))
 
 
 def test_a_log_that_breaks_in_the_middle_leaves_what_was_there(tmp_path: Path) -> None:
@@ -197,8 +147,36 @@ def test_a_folder_with_something_else_in_it_is_not_overwritten(tmp_path: Path) -
         exported(tmp_path / "README.md", *worked_example())
     exported(tmp_path / "z", *worked_example())
     with pytest.raises(BadInput, match="of this method and format"):
-        exported(tmp_path / "z", *worked_example(), method="preference")
+        exported(tmp_path / "z", *worked_example(), method="dpo")
     assert (tmp_path / "README.md").read_text() == "My project."
+
+
+def test_a_file_beside_the_rows_is_not_overwritten_either(tmp_path: Path) -> None:
+    (tmp_path / "dataset_info.json").write_text("mine")
+    with pytest.raises(BadInput, match="was not written by an export"):
+        write_export(worked_example(), method="sft", format="llama-factory", to=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["dataset_info.json"]
+
+
+def test_rows_of_two_shapes_in_one_file_are_an_error_and_leave_nothing(tmp_path: Path) -> None:
+    part = FORMATS["trl"].carries[SftRow].part
+    turns = iter([{"a": 1}, {"b": 1}, {"a": 1}])
+    uneven = replace(FORMATS["trl"], carries={SftRow: Carried(part, lambda row, _: iter([next(turns)]))})
+    plan = Making(method=METHODS["sft"], format=uneven)
+    with pytest.raises(UnsupportedExport, match="lines of several shapes"):
+        write_lines_of(tmp_path, worked_example(), plan)
+
+
+def test_every_file_takes_its_place_or_none(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), staged(tmp_path / "deep" / "x", ["a", "b"]) as partial:
+        (partial / "a").write_text("new")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+    for written in ("ab", "b"):
+        with staged(tmp_path / "x", ["a", "b"]) as partial:
+            for name in written:
+                (partial / name).write_text(written)
+    assert {path.name: path.read_text() for path in (tmp_path / "x").iterdir()} == {"b": "b"}
 
 
 def test_members_of_a_group_need_not_stand_together_in_the_log() -> None:

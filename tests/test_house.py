@@ -61,7 +61,7 @@ MAY_IMPORT |= {
     "tiny": RECORDS | {"prompts", "memories", "critics", "environments", "models", "tiny"},
 }
 CALLED_BY_SQLITE = {"authorize", "authorize_script"}
-"""Their arguments are SQLite's; those of cli.py are options of the command line."""
+"""Their arguments are SQLite's; those of cli.py and train_command.py are options of the command line."""
 
 HEAVY = {
     "litellm": {"models/chat.py", "models/embed.py"},
@@ -169,7 +169,8 @@ def test_functions_files_and_nesting_stay_within_their_budgets() -> None:
                 length = (node.end_lineno or 0) - node.lineno + 1
                 assert length <= 60, f"{path}: {node.name} has {length} lines"
                 assert depth(node) <= 3, f"{path}: {node.name} is nested too deeply"
-                called_by_us = path.name != "cli.py" and node.name not in CALLED_BY_SQLITE
+                options = path.name in {"cli.py", "train_command.py"}
+                called_by_us = not options and node.name not in CALLED_BY_SQLITE
                 if called_by_us and not node.name.startswith("_"):
                     plain = [each for each in node.args.args if each.arg not in ("self", "cls")]
                     assert len(plain) <= 4, f"{path}: {node.name} takes {len(plain)} arguments by position"

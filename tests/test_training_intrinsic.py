@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from agentloop.training.advantages import group_advantages
 from agentloop.training.intrinsic import self_certainty
-from tests.training_tensors import some_logits, torch
+from tests.training_tensors import some_logits, torch, untimed
 
 
+@untimed
 @given(rows=st.integers(1, 3), tokens=st.integers(1, 4), words=st.integers(2, 9))
 def test_self_certainty_is_the_divergence_from_having_no_idea(rows: int, tokens: int, words: int) -> None:
     logits = some_logits(rows, tokens, words)[0].detach() * 3

@@ -21,9 +21,10 @@ from agentloop.training.losses import (
     unlikelihood,
     weighted_nll,
 )
-from tests.training_tensors import some_logits, table, torch
+from tests.training_tensors import some_logits, table, torch, untimed
 
 
+@untimed
 @given(rows=st.integers(1, 3), tokens=st.integers(1, 5), words=st.integers(1, 9))
 def test_the_logprob_of_a_token_is_that_of_the_softmax(rows: int, tokens: int, words: int) -> None:
     logits, labels = some_logits(rows, tokens, words)

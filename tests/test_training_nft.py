@@ -15,7 +15,7 @@ from agentloop.training.losses import (
     policy_gradient,
     token_logprobs,
 )
-from tests.training_tensors import slopes, some_logits, table, torch
+from tests.training_tensors import slopes, some_logits, table, torch, untimed
 
 ratio = st.floats(0.05, 20)
 share = st.floats(0.02, 0.98)
@@ -45,6 +45,7 @@ def test_on_policy_nft_is_a_group_relative_method(q: float, like: Any) -> None:
     assert torch.allclose(found, wanted, rtol=1e-9, atol=1e-9)
 
 
+@untimed
 @given(q=share, moved=st.floats(1.001, 1000))
 def test_a_wrong_answer_grown_likelier_costs_nothing_and_is_pushed_down_in_line(
     q: float, moved: float
@@ -55,6 +56,7 @@ def test_a_wrong_answer_grown_likelier_costs_nothing_and_is_pushed_down_in_line(
     assert found.item() == pytest.approx(q * moved / (1 - q), rel=1e-6)
 
 
+@untimed
 @given(q=share, moved=st.floats(0.001, 0.999))
 def test_a_wrong_answer_grown_less_likely_follows_the_likelihood_of_the_negative_policy(
     q: float, moved: float
@@ -65,6 +67,7 @@ def test_a_wrong_answer_grown_less_likely_follows_the_likelihood_of_the_negative
     assert found.item() == pytest.approx(q * moved / (1 - q * moved), rel=1e-9)
 
 
+@untimed
 @given(q=share, moved=ratio, weight=st.floats(0.1, 3))
 def test_a_right_answer_costs_its_log_ratio(q: float, moved: float, weight: float) -> None:
     at = table((math.log(moved),))
@@ -108,6 +111,7 @@ def test_an_epsilon_whose_logarithm_is_none_is_refused(epsilon: float) -> None:
         nft_of(table((0.0,)), right=False, q=0.5, epsilon=epsilon)
 
 
+@untimed
 @given(q=st.floats(0, 1), log_ratio=st.floats(-80, 80), right=st.booleans(), single=st.booleans())
 def test_nft_and_its_slope_are_finite_whatever_the_ratio(
     q: float, log_ratio: float, right: bool, single: bool

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agentloop.errors import BadInput
 from agentloop.training.preferences import c3po, dpo, kept, kto, kto_baseline
-from tests.training_tensors import slopes, some_logits, table, torch
+from tests.training_tensors import slopes, some_logits, table, torch, untimed
 
 logprob = st.floats(-200, 0)
 
@@ -18,6 +18,7 @@ def pair(chosen: Any, rejected: Any, reference_chosen: Any, reference_rejected: 
     return dpo(chosen, rejected, reference_chosen=reference_chosen, reference_rejected=reference_rejected)
 
 
+@untimed
 @given(chosen=logprob, rejected=logprob)
 def test_a_policy_that_is_the_reference_loses_the_log_of_two(chosen: float, rejected: float) -> None:
     found = pair(*[table(each) for each in (chosen, rejected, chosen, rejected)])
@@ -49,6 +50,14 @@ def test_a_good_answer_is_learnt_a_bad_one_unlearnt_each_by_its_weight() -> None
     assert slopes(lost, at).tolist() == pytest.approx([-0.1 / 4, 2 * 0.1 / 4])
 
 
+def test_labelled_answers_are_measured_from_the_baseline() -> None:
+    at, label = table(-3.0, -3.0), torch.tensor([True, False])
+    good, bad = kto(at, at - 2.0, label, baseline=2.0).tolist()
+    assert (good, bad) == (0.5, 0.5)
+    good, bad = kto(at, at - 1.0, label, baseline=2.0).tolist()
+    assert (good, bad) == (pytest.approx(1 / (1 + math.exp(-0.1))), pytest.approx(1 / (1 + math.exp(0.1))))
+
+
 def test_the_baseline_of_labelled_answers_is_never_negative_and_has_no_gradient() -> None:
     moved = table(-3.0, -3.0).requires_grad_()
     assert kto_baseline(moved, table(-4.0, -2.5)).item() == pytest.approx(0.25)
@@ -67,7 +76,7 @@ def test_what_must_not_change_is_at_first_tuning_on_the_own_answers() -> None:
 
 def test_distillation_is_the_divergence_from_the_reference_summed_over_the_answer() -> None:
     logits, labels = some_logits()
-    before = logits.detach().flip(-1)
+    before = logits.detach().roll(1, -1)
     found = kept(logits, labels, MASK, reference_logits=before, kd_lambda=1.0, temperature=2.0)
     ours, reference = (logits / 2).log_softmax(-1), (before / 2).log_softmax(-1)
     each = (reference.exp() * (reference - ours)).sum(-1)
@@ -84,7 +93,7 @@ def test_a_model_that_has_not_moved_is_not_pulled_back() -> None:
 @pytest.mark.parametrize("kd_lambda", [0.0, 0.5, 1.0])
 def test_only_the_tokens_of_the_answer_are_held_the_first_one_too(kd_lambda: float) -> None:
     logits, labels = some_logits()
-    before = logits.detach().flip(-1)
+    before = logits.detach().roll(1, -1)
     loss = kept(logits, labels, MASK, reference_logits=before, kd_lambda=kd_lambda).sum()
     (slope,) = torch.autograd.grad(loss, logits)
     assert slope.ne(0).any(-1).int().tolist() == MASK.tolist()
@@ -92,7 +101,7 @@ def test_only_the_tokens_of_the_answer_are_held_the_first_one_too(kd_lambda: flo
 
 def test_the_reference_gets_no_gradient() -> None:
     logits, labels = some_logits()
-    before = logits.detach().flip(-1).requires_grad_()
+    before = logits.detach().roll(1, -1).requires_grad_()
     kept(logits, labels, MASK, reference_logits=before, kd_lambda=0.5).sum().backward()
     assert before.grad is None
 

@@ -88,12 +88,13 @@ def parts(wanted: Wanted, tasks: list[Task]) -> Parts:
 
 
 def read_tasks(named: str, *, count: int | None = None, seed: int = 0) -> list[Task]:
-    """Tasks from a JSON Lines file, one Task a line, or ``tiny:SPLIT`` for those of the embedded model."""
+    """Tasks from a JSON Lines file, one Task a line, or the embedded model's: ``tiny:SPLIT[:HOUSE,...]``."""
     if named.startswith("tiny:"):
         from agentloop import tiny
 
-        split = named.removeprefix("tiny:")
-        return tiny.tasks(split=split, count=count or 100, seed=seed)  # type: ignore[arg-type]
+        split, _, houses = named.removeprefix("tiny:").partition(":")
+        asked = houses.split(",") if houses else None
+        return tiny.tasks(split, count or 100, seed, houses=asked)  # type: ignore[arg-type]
     path = Path(named)
     if not path.is_file():
         raise BadInput(

@@ -1,7 +1,7 @@
 """``agentloop demo``: the whole loop offline, with the embedded model, in a few minutes.
 
 One task is shown live; then the conditions are measured on held-out tasks, a memory is filled and
-tried, and the rows that training methods learn from are written.
+tried, the rows that training methods learn from are written, and the model of one house is trained.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from agentloop.loop import improve
 from agentloop.memories import CorrectionMemory
 from agentloop.models import ChatModel, renderer
 from agentloop.run import Figures, Run
+from agentloop.training import Practice, Settings, Training, train
 from agentloop.types import Attempt, Trajectory
 
 LESSONS = 400
@@ -36,9 +37,14 @@ EXPORTED = 60
 SAMPLES = 4
 HELD_OUT_SEED = 1
 """Draws the tasks of the table; the draws that the memory was looked at with while it was made are others."""
+TRAINED = "acme"
+"""The house whose agent is trained."""
+METHOD = "rltf-sd"
+ANSWERS = 2600
+"""Replies that the training may sample: about ten steps."""
 EXPORTS = (
     ("sft", "trl"),
-    ("preference", "trl"),
+    ("dpo", "trl"),
     ("rltf-sd", "tokens"),
     ("rltf-fm", "tokens"),
     ("critique-grpo", "tokens"),
@@ -69,12 +75,16 @@ def demo(out: Path, *, count: int, seed: int, as_json: bool) -> None:
         )
         for method, form in EXPORTS
     }
+    trained = _train(folder, count=count, seed=seed)
     seconds = round(time.monotonic() - began, 1)
     if as_json:
         rows = {method: report.rows for method, report in exported.items()}
-        write_json(_as_json(found, rows, seed=seed, seconds=seconds, folder=folder))
+        told = _as_json(found, rows, seed=seed, seconds=seconds, folder=folder)
+        write_json({**told, "training": trained.to_dict()})
         return
-    _tell(found, exported, folder=folder, seconds=seconds)
+    _tell(found, exported, folder=folder)
+    _tell_training(trained)
+    tell(f"{seconds:.0f} seconds")
 
 
 def _model() -> Any:
@@ -115,6 +125,25 @@ def _measure(build: Any, folder: Path, *, memory: CorrectionMemory, count: int, 
         )
 
 
+def _train(folder: Path, *, count: int, seed: int) -> Training:
+    """Train the model on one house's tasks, and try locked ones before and after."""
+    with closing(SQLEnvironment()) as environment:
+        agent = partial(reflect_and_retry, environment=environment, critic=sees_hidden(tiny.critic()))
+        practice = tiny.tasks("train", 1000, seed=3, houses=[TRAINED])
+        held_out = tiny.tasks("test", count, seed=HELD_OUT_SEED, houses=[TRAINED])
+        with telling.steps(f"training with {METHOD}") as progress:
+            return train(
+                METHOD,
+                model="local/tiny",
+                out=folder / "training",
+                practice=Practice(agent=agent, tasks=practice, grader=result_match),
+                held_out=Practice(agent=agent, tasks=held_out, grader=result_match),
+                settings=Settings(completions=ANSWERS, max_tokens=48, threads=1, seed=seed),
+                resume=(folder / "training" / "training.json").is_file(),
+                progress=progress,
+            )
+
+
 def _show_one(run: Run) -> None:
     """Tell one trajectory in which the words led to the right answer."""
     shown = next((each for each in run.trajectories() if len(each.attempts) > 1 and each.passed), None)
@@ -137,18 +166,34 @@ def _lines(trajectory: Trajectory, attempt: Attempt) -> list[str]:
     return said
 
 
-def _tell(found: Evaluation, exported: dict[str, Any], *, folder: Path, seconds: float) -> None:
+def _tell_training(trained: Training) -> None:
+    gain = trained.gain
+    assert gain is not None
+    tell(
+        f"\nThe agent of house {TRAINED}, trained with {METHOD} on {trained.completions:,} answers of its "
+        "own and what was said of them:"
+    )
+    for name, rate, (low, high) in (
+        ("before", gain.first, gain.first_interval),
+        ("after", gain.second, gain.second_interval),
+    ):
+        bar = telling.picture(rate, low, high)
+        tell(f"  {name:>6}: {rate:6.1%}*  {low:.1%} to {high:.1%}  {bar}  first try, greedy, nothing told")
+    tell(f"  {gain.summary()}")
+    tell(f"  checkpoint: {trained.checkpoint}")
+    tell(
+        "\nThe embedded model is a means of proof, no good SQL writer: its vague words have readings of a "
+        "house that only feedback tells, so part of the gain is built in (docs/tiny-model.md)."
+    )
+
+
+def _tell(found: Evaluation, exported: dict[str, Any], *, folder: Path) -> None:
     telling.tell_evaluation(found)
     tell("\nWhat a trainer gets from the same trajectories:")
     for method, report in exported.items():
         tell(f"  {method:>14}: {report.rows:>5} rows in {report.path}")
     tell(f"\n  journals: {folder / 'train'} and {folder / 'evaluation'}; memory: {folder / 'memory'}")
     tell(f"  look at what it learnt: {sys.argv[0]} memory list {folder / 'memory'}")
-    tell(
-        "\nThe embedded model is a means of proof, no good SQL writer: its vague words have readings of a "
-        "house that only feedback tells, so part of the gain is built in (docs/tiny-model.md)."
-    )
-    tell(f"{seconds:.0f} seconds")
 
 
 def _as_json(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -14,6 +14,9 @@ from agentloop.comparing import Comparison
 from agentloop.evaluation import Evaluation
 from agentloop.loop import Progress as Told
 from agentloop.run import Figures
+
+if TYPE_CHECKING:
+    from agentloop.training import Step
 
 out = Console(highlight=False, soft_wrap=True)
 talk = Console(stderr=True, highlight=False)
@@ -46,6 +49,27 @@ def bar(what: str) -> Iterator[Callable[[Told], None]]:
         def tell(told: Told) -> None:
             passed = f"{told.passed} passed, {told.calls} calls"
             progress.update(shown, completed=told.done, total=told.total, passed=passed)
+
+        yield tell
+
+
+@contextmanager
+def steps(what: str) -> Iterator[Callable[[Step], None]]:
+    """A training's bar on standard error: its loss, and how many first attempts pass meanwhile."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=talk, transient=True) as progress:
+        shown = progress.add_task(what, total=None, told="measuring first tries")
+
+        def tell(step: Step) -> None:
+            passed = "" if step.first_passed is None else f", {step.first_passed:.0%} pass at once"
+            told = f"loss {step.loss:.3g}{passed}"
+            progress.update(shown, completed=step.step, total=step.steps, told=told)
 
         yield tell
 

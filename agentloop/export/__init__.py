@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from agentloop.export.filters import Filters
 from agentloop.export.formats import FORMATS, Format, Render, support
 from agentloop.export.methods import METHODS, Method, Need
 from agentloop.export.rows import (
+    ContextRow,
     CriticRow,
     GroupRow,
     LeftOut,
@@ -23,8 +25,10 @@ from agentloop.export.write import ExportReport, write_export
 __all__ = [
     "FORMATS",
     "METHODS",
+    "ContextRow",
     "CriticRow",
     "ExportReport",
+    "Filters",
     "Format",
     "GroupRow",
     "LeftOut",

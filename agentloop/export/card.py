@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator, Mapping
 
 from agentloop.export.formats import Format
+from agentloop.export.formats.lines import meta_file
+from agentloop.export.making import Making
 from agentloop.export.methods import Method
 from agentloop.export.survey import Survey
 from agentloop.version import __version__
@@ -22,48 +25,49 @@ def mark(method: Method, format: Format) -> str:
     return f"<!-- agentloop export: {method.name} {format.name} -->"
 
 
-def card(
-    survey: Survey,
-    *,
-    method: Method,
-    format: Format,
-    command: str,
-    licence: str,
-    with_grader_data: bool = False,
-) -> str:
-    """The card as Markdown with the header that dataset hubs read. It holds no date: same log, same card."""
+def card(plan: Making, *, files: Mapping[str, str], command: str, licence: str) -> str:
+    """The card as Markdown with the header that dataset hubs read. It holds no date: same log, same card.
+
+    ``files`` are those that were written, by their part; each is a configuration of its own.
+    """
+    method, survey = plan.method, plan.survey
     head = {
         "license": licence,
         "tags": ["agentloop", method.name],
-        "configs": [{"config_name": "default", "data_files": format.file}],
+        "configs": [
+            {"config_name": part if len(files) > 1 else "default", "data_files": file}
+            for part, file in files.items()
+        ],
     }
     lines = [
         "---",
         *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in head.items()),
         "---",
-        mark(method, format),
+        mark(method, plan.format),
         f"# Rows for {method.name}",
         "",
         f"{method.about[0].upper()}{method.about[1:]} ({method.source}).",
         "",
         "| what | value |",
         "|---|---|",
-        *(f"| {name} | {_cell(value)} |" for name, value in _facts(survey, method, format)),
+        *(f"| {name} | {_cell(value)} |" for name, value in _facts(plan, files)),
         f"| licence | {_cell(licence)} |",
         f"| written by | agentloop-toolkit {__version__} |",
     ]
     if command:
         lines += ["", "Made by:", "", *(f"    {line}" for line in command.splitlines())]
-    lines += ["", "## Labels", "", _labels(survey, with_grader_data), "", "## Left out", ""]
-    lines += _left_out(survey) or ["Nothing."]
+    lines += ["", "## Labels", "", _labels(survey, plan.with_grader_data), ""]
+    lines += ["## Training", "", *_training(plan.format, files), ""]
+    lines += ["## Left out", "", *(_left_out(survey) or ["Nothing."])]
     return "\n".join(lines) + "\n"
 
 
-def _facts(survey: Survey, method: Method, format: Format) -> list[tuple[str, str]]:
+def _facts(plan: Making, files: Mapping[str, str]) -> list[tuple[str, str]]:
+    survey = plan.survey
     facts = [
-        ("method", method.name),
-        ("format", f"{format.name}: {format.about}"),
-        ("file", format.file),
+        ("method", plan.method.name),
+        ("format", f"{plan.format.name}: {plan.format.about}"),
+        *(("file", f"{file} ({survey.files[file]:,} rows)") for file in files.values()),
         ("rows", f"{survey.rows:,} ({_counted(survey.roles)})"),
         ("from", f"{survey.trajectories:,} trajectories in {survey.groups:,} groups"),
         ("runs (rows)", _counted(survey.runs)),
@@ -71,11 +75,22 @@ def _facts(survey: Survey, method: Method, format: Format) -> list[tuple[str, st
         ("models (rows)", _counted(survey.models)),
         ("policies (rows)", _counted(survey.policies)),
         ("privileged", f"{survey.privileged:,} rows" if survey.privileged else "no"),
+        ("filters", plan.filters.told() or "none"),
     ]
-    if method.weigh is not None:
+    if plan.method.weigh is not None:
         facts.append(("groups of one", f"{survey.singles:,}, whose first answers weigh nothing"))
         facts.append(("groups without a difference", f"{survey.even:,}, whose weights are all zero"))
     return facts
+
+
+def _training(format: Format, files: Mapping[str, str]) -> Iterator[str]:
+    for part, file in files.items():
+        told = format.training[part]
+        for name, value in (("{file}", file), ("{part}", part)):
+            told = told.replace(name, value)
+        yield f"- `{file}`: {told}"
+        if format.apart:
+            yield f"  Line by line, where its rows come from: `{meta_file(file)}`."
 
 
 def _labels(survey: Survey, with_grader_data: bool) -> str:
@@ -101,7 +116,10 @@ def _left_out(survey: Survey) -> list[str]:
         f"- the log lacks {each.field} in {each.trajectories:,} trajectories; recorded by {each.recorded_by}"
         for each in survey.missing()
     ]
-    return lines + [f"- {count:,}: {reason}" for reason, count in sorted(survey.left_out.items())]
+    lines += [f"- {count:,}: {reason}" for reason, count in sorted(survey.left_out.items())]
+    if survey.longest:
+        lines.append(f"- the longest row that was left out has {survey.longest:,} tokens")
+    return lines
 
 
 def _counted(counter: Counter[str]) -> str:

@@ -152,6 +152,7 @@ class Group:
         )
 
 
+LEAKED = "its prompt holds hidden data word for word"
 NOT_MOVABLE = "its prompts do not begin with its first one, so it cannot be put under the first prompt"
 
 
@@ -196,6 +197,12 @@ def outcome(attempt: Attempt) -> Outcome | None:
     return None
 
 
+def tells_hidden(text: str, task: Task, *, said: Iterable[str] = ()) -> bool:
+    """Whether a hidden value stands in ``text`` that neither the task nor what was ``said`` shows."""
+    shown = tuple(said)
+    return any(value in text and not any(value in each for each in shown) for value in _secret(task))
+
+
 def _member(
     trajectory: Trajectory, keep: Callable[[Try], str | None], left_out: list[LeftOut]
 ) -> Member | None:
@@ -225,7 +232,7 @@ def _unusable(each: Try, acting: Sequence[Call], leaking: set[str]) -> str | Non
     if not attempt.trainable or any(call.redacted for call in acting):
         return "a secret was taken out of it"
     if any(call.place in leaking for call in acting):
-        return "its prompt holds hidden data word for word"
+        return LEAKED
     if len(each.turns) < len(acting):
         return "the log does not tell which of several replies was used"
     if acting and not each.turns[-1].reply.text:
@@ -259,9 +266,7 @@ def _leaking(trajectory: Trajectory, calls: dict[str, Call]) -> Iterator[str]:
     What the task says, what the agent said itself and what its actions brought to light is public,
     but not what the agent repeats after it had leaked.
     """
-    task = trajectory.task
-    known = [task.prompt, json.dumps(task.public, ensure_ascii=False)]
-    secret = {value for value in hidden_values(task.hidden) if not any(value in text for text in known)}
+    secret = _secret(trajectory.task)
     leaked: set[str] = set()
     for attempt in trajectory.attempts:
         observed = {step.call: step.observation for step in attempt.steps}
@@ -272,6 +277,12 @@ def _leaking(trajectory: Trajectory, calls: dict[str, Call]) -> Iterator[str]:
                 yield call.place
             known = [*(reply.text for reply in call.replies), observed.get(call.place, "")]
             secret = {v for v in secret if v in leaked or not any(v in text for text in known)}
+
+
+def _secret(task: Task) -> set[str]:
+    """The hidden values that the task itself does not show."""
+    known = (task.prompt, json.dumps(task.public, ensure_ascii=False))
+    return {value for value in hidden_values(task.hidden) if not any(value in text for text in known)}
 
 
 def _answer(reply: Reply) -> Message:

@@ -79,6 +79,14 @@ class UnpairedRow(Record):
     meta: Meta
 
 
+class ContextRow(Record):
+    """A prompt to be answered anew, and what only the teacher of the answer is told beside it."""
+
+    prompt: tuple[Message, ...]
+    privileged_context: str
+    meta: Meta
+
+
 class CriticRow(Record):
     """A conversation that ends in a critique, for training the critic."""
 
@@ -93,9 +101,11 @@ class Sample(Record):
 
     ``ids``, ``lp`` and ``segment_mask`` are equally long; the mask is 0 on what the environment said
     in between, where ``lp`` holds 0. ``lp`` is None for a sample that is trained without a ratio.
-    ``prompt_ids`` is None when the group's prompt holds. ``member`` names the trajectory, ``turn``
-    counts its attempts from 0, and an attempt whose token ids do not run on has several ``part``s
-    with the same reward, which count as one member.
+    ``reward`` is the attempt's raw score, or what the method pays in its place (its file says so),
+    never an advantage; ``token_rewards`` are rewards of single tokens beside it. ``prompt_ids`` is
+    None when the group's prompt holds. ``member`` names the trajectory (of reflections the attempt
+    they are on), ``turn`` counts its attempts from 0, and an attempt whose token ids do not run on
+    has several ``part``s with the same reward, which count as one member.
     """
 
     ids: tuple[int, ...]
@@ -128,8 +138,8 @@ class TokenRow(Record):
 
     The loss is ``-sum_i weights[i] * log p(labels[i] | input_ids[:i])`` over the places where
     ``labels[i]`` is not -100 (they are not shifted). ``logprobs`` are those of sampling, 0 where the
-    label is -100, and None where no ratio is to be taken. ``reward`` is the raw score. Role ``nft``
-    has another loss, which needs ``baseline``: the mean reward of its group.
+    label is -100, and None where no ratio is to be taken. ``reward`` is that of the sample. Role
+    ``nft`` has another loss, which needs ``baseline``: the mean reward of its group.
     """
 
     input_ids: tuple[int, ...]
@@ -148,7 +158,7 @@ class TokenRow(Record):
     meta: Meta
 
 
-Row: TypeAlias = SftRow | SftTokensRow | PreferenceRow | UnpairedRow | CriticRow | GroupRow
+Row: TypeAlias = SftRow | SftTokensRow | PreferenceRow | UnpairedRow | ContextRow | CriticRow | GroupRow
 """Any row that a method may yield."""
 
 

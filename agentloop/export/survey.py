@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from agentloop.export.groups import Group
 from agentloop.export.methods.method import Need
-from agentloop.export.rows import LeftOut, Meta
+from agentloop.export.rows import GroupRow, LeftOut, Row
 from agentloop.record import Record
 
 
@@ -22,7 +22,11 @@ class Missing(Record):
 
 @dataclass
 class Survey:
-    """Running counts; they do not grow with the rows, but with what is different among them."""
+    """Running counts; they do not grow with the rows, but with what is different among them.
+
+    ``supervised`` rows weigh something however a group went; ``longest`` has the tokens of the
+    longest row that was left out for its length.
+    """
 
     trajectories: int = 0
     groups: int = 0
@@ -38,15 +42,20 @@ class Survey:
     policies: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
     roles: Counter[str] = field(default_factory=Counter)
+    files: Counter[str] = field(default_factory=Counter)
     privileged: int = 0
+    supervised: int = 0
+    longest: int = 0
 
     def leave_out(self, items: Iterable[LeftOut]) -> None:
         """Count what no row was made of."""
         self.left_out.update(item.reason for item in items)
 
-    def wrote(self, meta: Meta, group: Group, role: str) -> None:
-        """Count one row."""
+    def wrote(self, row: Row, group: Group, role: str) -> None:
+        """Count one line of a row."""
+        meta = row.meta
         self.rows += 1
+        self.supervised += not isinstance(row, GroupRow)
         self.runs[meta.run] += 1
         self.splits[group.task.split or "none given"] += 1
         self.models.update(meta.models)

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from agentloop.training.recipes import PUBLISHED, TINY, Recipe, recipe_for
+from agentloop.training.recipes import BY_TRL, PUBLISHED, TINY, Recipe, recipe_for
 from agentloop.training.rollouts import Practice
 from agentloop.training.settings import Settings
 from agentloop.training.trainer import Step, Training, train
 
-__all__ = ["PUBLISHED", "TINY", "Practice", "Recipe", "Settings", "Step", "Training", "recipe_for", "train"]
+__all__ = [
+    "BY_TRL",
+    "PUBLISHED",
+    "TINY",
+    "Practice",
+    "Recipe",
+    "Settings",
+    "Step",
+    "Training",
+    "recipe_for",
+    "train",
+]

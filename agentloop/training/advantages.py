@@ -2,7 +2,8 @@
 
 Shapes: rewards are ``(G,)``, one group; ``(P, G)``, a group a row; or, with ``groups``, ``(N,)`` in any
 order, ``groups`` naming each one's group. What comes back has the shape of the rewards. A group is
-compared with itself only. Advantages are computed here, in training, and never stored in a row.
+compared with itself only. What exported rows weigh is the same formulas without torch
+(agentloop/export/methods); a test holds the two together.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from agentloop.errors import BadInput
 if TYPE_CHECKING:
     from torch import Tensor
 
+    Groups: TypeAlias = Sequence[Hashable] | Tensor | None
+
 Scale: TypeAlias = Literal["group", "batch", "none"]
 
 
 def group_advantages(
     rewards: Tensor,
-    groups: Sequence[Hashable] | None = None,
+    groups: Groups = None,
     *,
     scale: Scale,
     leave_one_out: bool = False,
@@ -54,12 +57,12 @@ def group_advantages(
     return advantages.masked_fill(~members.uneven, 0.0).reshape(rewards.shape)
 
 
-def group_means(rewards: Tensor, groups: Sequence[Hashable] | None = None) -> Tensor:
+def group_means(rewards: Tensor, groups: Groups = None) -> Tensor:
     """The mean of each reward's group, in the rewards' shape; of equal rewards, exactly that reward."""
     return _Members(rewards, groups).mean.reshape(rewards.shape)
 
 
-def uneven(rewards: Tensor, groups: Sequence[Hashable] | None = None) -> Tensor:
+def uneven(rewards: Tensor, groups: Groups = None) -> Tensor:
     """Where a reward's group holds different rewards: a bool mask in the rewards' shape.
 
     DAPO's dynamic sampling (Yu et al. 2025) keeps these groups and draws others in place of the rest,
@@ -84,7 +87,7 @@ def two_turns(
     second: Tensor,
     reached: Tensor,
     *,
-    groups: Sequence[Hashable] | None = None,
+    groups: Groups = None,
     discount: float = 0.1,
     strength: float = 0.1,
 ) -> TwoTurns:
@@ -93,10 +96,10 @@ def two_turns(
     ``first`` and ``second`` are the rewards R0 and R1, ``reached`` is True where there was a second
     turn (an attempt that is right at once ends there; its R1 is not read). ``A0 = R0 + discount R1``
     minus its mean over the group. ``A1 = R1`` minus the mean over those members that reached the second
-    turn. The weight of self-distillation is ``strength (R1 - b)`` with ``b`` the mean of R0 over the *whole*
-    group, members that ended early included: the paper's baseline. The released code's
-    call does not pass that setting on and uses the mean of R1, with which the signal vanishes wherever
-    feedback makes every second answer right.
+    turn. The weight of self-distillation is ``strength (R1 - b)`` with ``b`` the mean of R0 over the
+    *whole* group, members that ended early included: the paper's baseline. The released code does not
+    pass that setting on and takes the mean of R1, with which the signal vanishes wherever feedback
+    makes every second answer right.
     """
     import torch
 
@@ -127,7 +130,7 @@ def rewrite_bonus(rewards: Tensor, rewritten: Tensor, best: Tensor, *, alpha: fl
 class _Members:
     """Rewards with each one's group: sums over a group, given back to every member of it."""
 
-    def __init__(self, rewards: Tensor, groups: Sequence[Hashable] | None) -> None:
+    def __init__(self, rewards: Tensor, groups: Groups) -> None:
         import torch
 
         if not rewards.is_floating_point():
@@ -155,7 +158,7 @@ def _flat_advantages(rewards: Tensor, groups: Sequence[Hashable]) -> Tensor:
     return group_advantages(rewards.reshape(-1), groups, scale="none").reshape(rewards.shape)
 
 
-def _group_numbers(rewards: Tensor, groups: Sequence[Hashable] | None) -> Tensor:
+def _group_numbers(rewards: Tensor, groups: Groups) -> Tensor:
     """A number from 0 for the group of each reward, (N,)."""
     import torch
 

@@ -58,7 +58,7 @@ def items_of(rows: Sequence[TokenRow], recipe: Recipe) -> list[Item]:
     """
     plain = not (recipe.kl or recipe.entropy)
     trained = [sum(label != IGNORED for label in row.labels) for row in rows]
-    total, count = sum(trained), sum(1 for each in trained if each)
+    total, count = sum(trained), len(rows)
     items = []
     for index, (row, tokens) in enumerate(zip(rows, trained, strict=True)):
         if not tokens or (plain and not any(row.weights)):
@@ -67,7 +67,7 @@ def items_of(rows: Sequence[TokenRow], recipe: Recipe) -> list[Item]:
         if places[0] == 0:
             raise BadInput(f"a row of {row.attempt} trains its very first token, which nothing foretells")
         scale = {
-            "sum": 1.0,
+            "sum": 1.0 / recipe.constant,
             "tokens": 1.0 / total,
             "sequences": 1.0 / (tokens * count),
             "constant": 1.0 / (recipe.constant * count),
@@ -77,16 +77,28 @@ def items_of(rows: Sequence[TokenRow], recipe: Recipe) -> list[Item]:
 
 
 def micro_batches(items: Sequence[Item], *, tokens: int) -> Iterator[list[Item]]:
-    """The items in lots of one role and near lengths, each at most ``tokens`` wide times long."""
+    """The items in lots of one kind and near lengths, each at most ``tokens`` wide times long.
+
+    Of one kind are rows of one role that all have log-probabilities of their sampling, or all have none.
+    """
     lot: list[Item] = []
-    for item in sorted(items, key=lambda each: (each.row.role, len(each.row.input_ids), each.index)):
+    for item in in_order(items):
         wider = len(item.row.input_ids) * (len(lot) + 1)
-        if lot and (item.row.role != lot[0].row.role or wider > tokens):
+        if lot and (_kind(item) != _kind(lot[0]) or wider > tokens):
             yield lot
             lot = []
         lot.append(item)
     if lot:
         yield lot
+
+
+def in_order(items: Sequence[Item]) -> list[Item]:
+    """The items of one kind together, the shorter ones first."""
+    return sorted(items, key=lambda each: (*_kind(each), len(each.row.input_ids), each.index))
+
+
+def _kind(item: Item) -> tuple[str, bool]:
+    return item.row.role, item.row.logprobs is None
 
 
 def tensors_of(items: Sequence[Item], device: torch.device | str = "cpu") -> MicroBatch:

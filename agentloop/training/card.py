@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentloop.training.settings import Settings
@@ -13,11 +12,11 @@ if TYPE_CHECKING:
     from agentloop.training.trainer import Training
 
 
-def write_card(training: Training, *, base: Path, settings: Settings) -> None:
+def write_card(training: Training, *, settings: Settings) -> None:
     """Write ``README.md`` into the checkpoint."""
     recipe = training.recipe
     facts = [
-        ("base", base.name),
+        ("base", training.base),
         ("method", f"{recipe.method} ({recipe.source})"),
         ("steps", str(len(training.steps))),
         ("completions sampled", f"{training.completions:,}"),
@@ -34,7 +33,7 @@ def write_card(training: Training, *, base: Path, settings: Settings) -> None:
         "pipeline_tag: text-generation",
         f"tags: [agentloop, {recipe.method}]",
         "---",
-        f"# {base.name}, trained by {recipe.method}",
+        f"# {training.base}, trained by {recipe.method}",
         "",
         "| what | value |",
         "|---|---|",

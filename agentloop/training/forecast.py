@@ -97,12 +97,13 @@ def _sizes(config: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _lora(module: Any, rank: int) -> int:
-    """Parameters of LoRA matrices on every linear layer but the head."""
-    import torch
+    """Parameters of LoRA matrices on every linear layer but the head; GPT-2 calls its own Conv1D."""
+    from torch.nn import Linear
+    from transformers.pytorch_utils import Conv1D
 
     head = module.get_output_embeddings()
-    linear = (each for each in module.modules() if isinstance(each, torch.nn.Linear) and each is not head)
-    return sum(rank * (each.in_features + each.out_features) for each in linear)
+    linear = (each for each in module.modules() if isinstance(each, Linear | Conv1D) and each is not head)
+    return sum(rank * sum(each.weight.shape) for each in linear)
 
 
 def _size(count: int) -> str:

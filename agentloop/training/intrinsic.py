@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def self_certainty(logits: Tensor, mask: Tensor) -> Tensor:
     """INTUITOR's reward of each row, ``(B,)``, from logits ``(B, T, V)`` and mask ``(B, T)``.
 
-    INTUITOR (Zhao et al. 2025): the mean over a row's tokens of ``logsumexp(z) - mean(z)``, which is
+    Zhao et al. 2025: the mean over a row's tokens of ``logsumexp(z) - mean(z)``, which is
     ``KL(U || p) + log V`` with the uniform distribution U: ``log V`` where the policy has no idea, more the
     surer it is. ``logits[:, t]`` predict token t of the completion; they must be those of the *current*
     policy, since a frozen judge can be gamed. In float32 at least; no gradient flows. A row without

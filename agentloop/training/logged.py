@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections import Counter
 from collections.abc import Sequence
 
 from agentloop.errors import BadInput
@@ -12,10 +11,12 @@ from agentloop.export import TokenRow
 from agentloop.export.formats import Render
 from agentloop.export.making import Log
 from agentloop.export.methods import method_named
+from agentloop.export.survey import Survey
 from agentloop.prompts import Prompts
 from agentloop.training.conditioning import usual_praise
 from agentloop.training.recipes import Recipe
 from agentloop.training.rollouts import ordered, rows_of
+from agentloop.types import digest
 
 
 class Logged:
@@ -31,18 +32,20 @@ class Logged:
         render: Render,
         prompts: Prompts | None = None,
     ) -> None:
-        rows, self.left_out = rows_of(log, recipe, render=render, prompts=prompts)
-        rows = ordered(rows)
+        made = rows_of(log, recipe, render=render, prompts=prompts)
+        rows, self.left_out = ordered(made.rows), made.survey.left_out
         self.praise = usual_praise(log() if callable(log) else log)
         if not any(any(row.weights) for row in rows):
-            raise BadInput(_nothing(recipe, rows, self.left_out))
+            raise BadInput(_nothing(recipe, rows, made.survey))
+        self.tasks = frozenset(row.meta.task_id for row in rows)
+        self.digest = digest(*(f"{row.meta.run} {row.attempt} {row.role} {row.reward}" for row in rows))
         self.seed = seed
         groups: dict[str, list[TokenRow]] = {}
         for row in rows:
             groups.setdefault(row.meta.group_id, []).append(row)
         self.groups = list(groups.values())
-        self.lap = max(1, math.ceil(len(rows) / size))
-        """Batches in which every row comes once."""
+        self.lap = min(len(groups), math.ceil(len(rows) / size))
+        """Batches in which every row comes once; none is empty."""
 
     def rows(self, step: int) -> list[TokenRow]:
         """The rows of a step, counted from 1."""
@@ -53,10 +56,20 @@ class Logged:
         return ordered(row for place in share for row in self.groups[place])
 
 
-def _nothing(recipe: Recipe, rows: Sequence[TokenRow], left_out: Counter[str]) -> str:
-    needed = method_named(recipe.method).nothing
-    reasons = [f"{reason} ({count})" for reason, count in sorted(left_out.items())]
+def _nothing(recipe: Recipe, rows: Sequence[TokenRow], survey: Survey) -> str:
+    if not survey.trajectories:
+        return f"nothing to train on with {recipe.method}: the log holds no finished trajectory"
+    lacking = {f"the log lacks {each.field}": each for each in survey.missing()}
+    reasons = [
+        f"{reason} in {each.trajectories} of {survey.trajectories} trajectories "
+        f"(recorded by {each.recorded_by})"
+        for reason, each in lacking.items()
+    ]
+    left_out = sorted(survey.left_out.items())
+    reasons += [f"{reason} ({count})" for reason, count in left_out if reason not in lacking]
     if rows:
         reasons.append("within every group all rewards are equal, so every weight is zero")
-    listed = "".join(f"\n- {reason}" for reason in reasons) or "\n- the log holds no finished trajectory"
-    return f"nothing to train on with {recipe.method}; the log must hold {needed}{listed}"
+    return (
+        f"nothing to train on with {recipe.method} in {survey.trajectories} trajectories; there must be "
+        f"{method_named(recipe.method).nothing}" + "".join(f"\n- {reason}" for reason in reasons)
+    )

@@ -117,16 +117,18 @@ def policy_gradient(
     return -gain
 
 
-def kl_k3(logprobs: Tensor, reference_logprobs: Tensor) -> Tensor:
-    """``exp(d) - d - 1`` with ``d = log p_ref - log p``: GRPO's estimate of ``KL(p || p_ref)``.
+def kl_k3(logprobs: Tensor, reference_logprobs: Tensor, *, old_logprobs: Tensor | None = None) -> Tensor:
+    """``exp(d) - d - 1`` with ``d = log p_ref - log p``: GRPO's estimate of ``KL(p || p_ref)``, ``(B, T)``.
 
     Schulman's third estimator (2020): never negative, and its mean over tokens sampled from ``p`` is
-    the divergence. ``(B, T)`` each, and so is what comes back.
+    the divergence, though the mean of its gradient is not the divergence's. With ``old_logprobs`` it is
+    multiplied by ``r``, which mends that (DeepSeek-V3.2; the default in TRL, ``use_bias_correction_kl``).
     """
     import torch
 
     difference = reference_logprobs - logprobs
-    return torch.expm1(difference) - difference
+    estimate = torch.expm1(difference) - difference
+    return estimate if old_logprobs is None else torch.exp(logprobs - old_logprobs) * estimate
 
 
 def weighted_nll(logprobs: Tensor, weights: Tensor, *, floor: float | None = None) -> Tensor:

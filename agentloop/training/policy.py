@@ -26,21 +26,27 @@ def folder_of(model: str | Path) -> Path:
 
 def load(folder: Path, settings: Settings) -> Any:
     """The weights in float32, with LoRA matrices when settings ask for them."""
-    module = load_weights(folder)
-    if not settings.lora_rank:
+    module, adapter = load_weights(folder), lora(settings)
+    if adapter is None:
         return module
+    from peft import get_peft_model
+
+    return get_peft_model(module, adapter)
+
+
+def lora(settings: Settings) -> Any:
+    """The LoRA matrices that the settings ask for, as peft is told of them; None for all weights."""
+    if not settings.lora_rank:
+        return None
     try:
-        from peft import LoraConfig, get_peft_model
+        from peft import LoraConfig
     except ImportError as error:
         raise MissingExtra("training with LoRA", "peft", "train") from error
-    return get_peft_model(
-        module,
-        LoraConfig(
-            r=settings.lora_rank,
-            lora_alpha=settings.lora_alpha or 2 * settings.lora_rank,
-            target_modules="all-linear",
-            task_type="CAUSAL_LM",
-        ),
+    return LoraConfig(
+        r=settings.lora_rank,
+        lora_alpha=settings.lora_alpha or 2 * settings.lora_rank,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
     )
 
 

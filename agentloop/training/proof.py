@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from agentloop.comparing import Comparison, compare_results
@@ -13,12 +14,9 @@ from agentloop.training.rollouts import Practice
 from agentloop.training.settings import Settings
 
 
-def check_apart(practice: Practice | None, held_out: Practice | None) -> None:
-    """Refuse to measure on tasks that are trained on."""
-    if held_out is None:
-        return
-    known = {task.id for task in practice.tasks} if practice else set()
-    both = [task.id for task in held_out.tasks if task.id in known]
+def check_apart(trained: Collection[str], held_out: Practice | None) -> None:
+    """Refuse to measure on tasks whose ids are among those ``trained`` on."""
+    both = [task.id for task in held_out.tasks if task.id in trained] if held_out else []
     if both:
         raise BadInput(
             f"{len(both)} held-out tasks are trained on as well ({both[0]} ...); give tasks of another split"
@@ -28,7 +26,11 @@ def check_apart(practice: Practice | None, held_out: Practice | None) -> None:
 def first_tries(checkpoint: Path, held_out: Practice, folder: Path, settings: Settings) -> Run:
     """One greedy attempt at every held-out task with the model of ``checkpoint``, journaled in ``folder``."""
     model = ChatModel(
-        f"local/{checkpoint}", temperature=0.0, max_tokens=settings.max_tokens, max_batch=settings.concurrency
+        f"local/{checkpoint}",
+        temperature=0.0,
+        max_tokens=settings.max_tokens,
+        max_batch=settings.concurrency,
+        device="cpu" if settings.cpu else None,
     )
     agent = held_out.agent(model=model, attempts=1, reflect=None)
     try:

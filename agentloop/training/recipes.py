@@ -15,8 +15,12 @@ from typing import Any, Literal, TypeAlias
 from agentloop.errors import BadInput
 
 Normaliser: TypeAlias = Literal["sum", "tokens", "sequences", "constant"]
-"""What the summed loss of a batch is divided by: nothing; its trained tokens; each row by its own trained
-tokens and the batch by its rows; rows times a constant number of tokens."""
+"""What the summed loss of a batch is divided by.
+
+``sum``: a constant, 1 if none is given (RLTF, Critique-GRPO, NFT). ``tokens``: its trained tokens (DAPO,
+likelihood). ``sequences``: each row by its own trained tokens, and the batch by its rows (GRPO).
+``constant``: rows times a constant number of tokens (Dr.GRPO).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +41,7 @@ class Recipe:
     """Optimiser steps for each batch of rollouts."""
     normaliser: Normaliser = "sequences"
     constant: int = 1
-    """Tokens, for the normaliser of that name."""
+    """Divisor, in tokens, of the normalisers ``sum`` and ``constant``."""
     clip: tuple[float, float] | None = None
     """How far below and above 1 a ratio counts; None leaves it unclipped."""
     dual_clip: float | None = None
@@ -94,7 +98,7 @@ PUBLISHED: dict[str, Recipe] = {
             attempts=2,
             tasks=128,
             updates=2,
-            normaliser="constant",
+            normaliser="sum",
             constant=6144,
             entropy=0.001,
             source="arXiv 2506.03106: unclipped, no standard deviation, sums over the response length",
@@ -124,7 +128,7 @@ PUBLISHED: dict[str, Recipe] = {
             samples=16,
             tasks=512,
             updates=16,
-            normaliser="constant",
+            normaliser="sum",
             constant=1000,
             source="arXiv 2505.18116",
         ),
@@ -173,7 +177,13 @@ TINY: dict[str, Recipe] = {
             learning_rate=7e-4, samples=4, tasks=44, weigh={"strength": 3.0, "positive_only": True}
         ),
         PUBLISHED["critique-grpo"].with_changes(
-            learning_rate=7e-4, samples=4, tasks=44, updates=1, constant=48, weigh={"strength": 8.0}
+            learning_rate=7e-4,
+            samples=4,
+            tasks=44,
+            updates=1,
+            normaliser="constant",
+            constant=48,
+            weigh={"strength": 8.0},
         ),
         PUBLISHED["ilf"].with_changes(learning_rate=1e-3, samples=4, tasks=44),
         PUBLISHED["fcp"].with_changes(learning_rate=1e-3),
@@ -181,6 +191,9 @@ TINY: dict[str, Recipe] = {
     )
 }
 """Settings for the embedded model, swept on the development split (benchmarks/RESULTS.md)."""
+
+BY_TRL = ("sft", "dpo", "kto", "critic-sft", "critic-dpo")
+"""Methods that TRL's own trainers train on a log: messages, pairs and labelled answers."""
 
 
 def recipe_for(method: str, *, tiny: bool = False) -> Recipe:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from agentloop.budget import Meter
 from agentloop.errors import BadInput
@@ -16,13 +15,14 @@ from agentloop.export import FORMATS, TokenRow
 from agentloop.export.formats import Render
 from agentloop.export.making import Log, Making, lines_of
 from agentloop.export.methods import method_named
+from agentloop.export.survey import Survey
 from agentloop.loop import Plan, Progress, carry_out, distinct
 from agentloop.prompts import Prompts
 from agentloop.run import Run
 from agentloop.running import background
 from agentloop.training.recipes import Recipe
 from agentloop.training.settings import Settings
-from agentloop.types import Grader, Model, Task
+from agentloop.types import Grader, Model, Task, digest
 
 
 class AgentBuilder(Protocol):
@@ -42,17 +42,23 @@ class Practice:
     grader: Grader | None = None
 
 
+class Made(NamedTuple):
+    """Rows of weighted tokens, and the counts of what they were made of and what was left out."""
+
+    rows: list[TokenRow]
+    survey: Survey
+
+
 def rows_of(
     trajectories: Log, recipe: Recipe, *, render: Render | None = None, prompts: Prompts | None = None
-) -> tuple[list[TokenRow], Counter[str]]:
-    """The trajectories as rows of weighted tokens, and what was left out with the reason and how often."""
+) -> Made:
+    """The trajectories as rows of weighted tokens, by the recipe's method and its options."""
     method = method_named(recipe.method)
     if method.weigh is not None and recipe.weigh:
         method = replace(method, weigh=partial(method.weigh, **recipe.weigh))
     making = Making(method=method, format=FORMATS["tokens"], prompts=prompts or Prompts(), render=render)
     making.format.check(method)
-    rows = [TokenRow(**line) for line in lines_of(trajectories, making)]
-    return rows, making.survey.left_out
+    return Made([TokenRow(**line) for line in lines_of(trajectories, making)], making.survey)
 
 
 class Rollouts:
@@ -71,6 +77,7 @@ class Rollouts:
                 f"{len(locked)} of the tasks to train on are in the locked test split ({locked[0]} ...); "
                 "give tasks of train or dev"
             )
+        self.digest = digest(*(task.id for task in self.tasks))
 
     def collect(
         self,

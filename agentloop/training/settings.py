@@ -74,6 +74,12 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise BadInput(f"{name} must be at least 1, got {value}")
+        for name, known in (
+            ("schedule", ("constant", "linear", "cosine")),
+            ("precision", ("auto", "no", "bf16")),
+        ):
+            if getattr(self, name) not in known:
+                raise BadInput(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
         for name in ("learning_rate", "temperature", "clip_norm"):
             value = getattr(self, name)
             if value is not None and not value > 0:

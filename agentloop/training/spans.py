@@ -6,7 +6,7 @@ characters it stands for, end exclusive): words are never matched against tokens
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from agentloop.errors import BadInput
@@ -15,6 +15,8 @@ from agentloop.types import Span
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from agentloop.training.advantages import Groups
 
 
 class Segment(NamedTuple):
@@ -59,7 +61,7 @@ def span_advantages(
     token_rewards: Tensor,
     mask: Tensor,
     *,
-    groups: Sequence[Hashable] | None = None,
+    groups: Groups = None,
     discount: float = 1.0,
 ) -> Tensor:
     """``A_t = G_t - b`` with the reward to come ``G_t = sum_{s >= t} discount^(s - t) reward_s``, ``(B, T)``.
@@ -99,9 +101,9 @@ def penalised(
 def segment_mask(rows: Sequence[Sequence[Segment]], kinds: Collection[str]) -> Tensor:
     """The loss mask ``(B, T)`` that is 1 on the tokens of segments of these ``kinds``, padded with 0.
 
-    Reflect, Retry, Reward (Bensal et al. 2025) trains ``{"reflection"}``: neither the attempts nor what was
-    shown, though the retry's success is the reward. A kind that no row has is an error, since its mask would
-    silently train nothing.
+    Reflect, Retry, Reward (Bensal et al. 2025) trains ``{"reflection"}``: neither the attempts nor what
+    was shown, though the retry's success is the reward. A kind that no row has is an error, since its
+    mask would silently train nothing.
     """
     import torch
 

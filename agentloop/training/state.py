@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,36 +18,55 @@ _MAY_CHANGE = {"micro_batch", "concurrency", "save_every", "threads", "trackers"
 """Settings that do not change what is learnt."""
 
 
-def asked(recipe: Recipe, settings: Settings, *, model: str) -> dict[str, Any]:
-    """What a training was asked to do, as JSON values."""
-    listed = {name: value for name, value in asdict(settings).items() if name not in _MAY_CHANGE}
-    return {"model": model, "recipe": asdict(recipe), "settings": listed}
+def asked(recipe: Recipe, settings: Settings, *, model: str, data: dict[str, str]) -> dict[str, Any]:
+    """What a training was asked to do, as JSON values; ``data`` has a digest of its tasks or its log."""
+    listed = {
+        each.name: getattr(settings, each.name) for each in fields(settings) if each.name not in _MAY_CHANGE
+    }
+    wanted = {"model": model, "data": data, "recipe": asdict(recipe), "settings": listed}
+    values: dict[str, Any] = json.loads(json.dumps(wanted))
+    return values
 
 
-def begin(out: Path, wanted: dict[str, Any], *, resume: bool) -> None:
-    """Note in ``out`` what is asked, or check that a training to go on with was asked the same."""
+def begin(accelerator: Any, out: Path, wanted: dict[str, Any], *, resume: bool) -> None:
+    """Note in ``out`` what is asked, or check that a training to go on with was asked the same.
+
+    Every process must call this; the first one looks and writes, and what it refuses, all refuse.
+    """
+    first = accelerator.is_main_process
+    refused = [_refusal(out, wanted, resume=resume) if first else None]
+    if accelerator.num_processes > 1:
+        from accelerate.utils import broadcast_object_list
+
+        broadcast_object_list(refused)
+    if refused[0] is not None:
+        raise BadInput(refused[0])
+    if first and not resume:
+        out.mkdir(parents=True, exist_ok=True)
+        partial = out / "training.partial"
+        partial.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+        partial.replace(out / "training.json")
+    accelerator.wait_for_everyone()
+
+
+def _refusal(out: Path, wanted: dict[str, Any], *, resume: bool) -> str | None:
+    """Why the training cannot begin, or go on, in this folder."""
     path = out / "training.json"
-    if path.is_file():
-        known = json.loads(path.read_text(encoding="utf-8"))
-        if not resume:
-            raise BadInput(
-                f"{out} holds a training already; give --resume to go on with it, or another folder"
-            )
-        changed = _changed(known, json.loads(json.dumps(wanted)))
-        if changed:
-            raise BadInput(
-                f"the training in {out} was begun with other settings ({', '.join(changed)}); "
-                "give the same to go on with it, or another folder"
-            )
-        return
-    if resume:
-        raise BadInput(f"there is no training in {out} to go on with; leave --resume out to begin one")
-    if out.exists() and any(out.iterdir()):
-        raise BadInput(f"{out} is not empty and holds no training; give a folder that is new or empty")
-    out.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    if not path.is_file():
+        if resume:
+            return f"there is no training in {out} to go on with; leave --resume out to begin one"
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            return f"{out} is not empty and holds no training; give a folder that is new or empty"
+        return None
+    if not resume:
+        return f"{out} holds a training already; give --resume to go on with it, or another folder"
+    changed = _changed(json.loads(path.read_text(encoding="utf-8")), wanted)
+    if not changed:
+        return None
+    return (
+        f"the training in {out} was begun with other settings ({', '.join(changed)}); "
+        "give the same to go on with it, or another folder"
+    )
 
 
 def save(accelerator: Any, out: Path, step: int) -> None:
@@ -82,37 +101,40 @@ def _states(out: Path) -> list[Path]:
 
 def _changed(known: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     changed = [] if known["model"] == wanted["model"] else ["model"]
-    for part in ("recipe", "settings"):
+    for part in ("data", "recipe", "settings"):
         changed += [name for name, value in wanted[part].items() if known[part].get(name) != value]
     return changed
 
 
 class TrainingLog:
-    """``training.jsonl``: one line a step, in order, each once."""
+    """``training.jsonl``: one line a step, in order, each once.
+
+    Every process knows the lines, whether it ``writes`` them or not. Steps after ``upto``, the last state,
+    are done again and so taken out.
+    """
 
     def __init__(self, out: Path, *, upto: int, writes: bool = True) -> None:
         self.path, self.writes = out / "training.jsonl", writes
-        if not writes:
-            return
-        kept = [line for line in self.lines() if line["step"] <= upto]
-        partial = self.path.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-        partial.replace(self.path)
-
-    def lines(self) -> list[dict[str, Any]]:
-        """What is written; a line that a kill cut short is left out."""
-        found: list[dict[str, Any]] = []
-        if self.path.is_file():
-            for line in self.path.read_text(encoding="utf-8").splitlines():
-                try:
-                    found.append(json.loads(line))
-                except ValueError:
-                    break
-        return found
+        self.lines = [line for line in _whole_lines(self.path) if line["step"] <= upto]
+        if writes:
+            partial = self.path.with_suffix(".partial")
+            partial.write_text("".join(json.dumps(line) + "\n" for line in self.lines), encoding="utf-8")
+            partial.replace(self.path)
 
     def add(self, line: dict[str, Any]) -> None:
         """Append one step."""
-        if not self.writes:
-            return
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        self.lines.append(line)
+        if self.writes:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+
+
+def _whole_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of the file; one that a kill cut short is left out."""
+    found: list[dict[str, Any]] = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            break
+    return found

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from agentloop.comparing import Comparison
-from agentloop.errors import BadInput, MissingExtra
+from agentloop.errors import BadInput
 from agentloop.export import TokenRow
 from agentloop.export.making import Log
 from agentloop.models import renderer
@@ -24,6 +24,7 @@ from agentloop.run import Run
 from agentloop.training.card import write_card
 from agentloop.training.conditioning import conditioned_texts, own_prompts
 from agentloop.training.logged import Logged
+from agentloop.training.machine import accelerator_for
 from agentloop.training.policy import folder_of, load, sampler, write_checkpoint
 from agentloop.training.proof import check_apart, first_tries, gain_of
 from agentloop.training.recipes import Recipe, recipe_for
@@ -61,6 +62,8 @@ class Step:
 class Training:
     """What a training left: its checkpoint, its steps, and the held-out tasks before and after."""
 
+    base: str
+    """The model that was trained."""
     folder: Path
     checkpoint: Path
     recipe: Recipe
@@ -68,6 +71,19 @@ class Training:
     completions: int
     gain: Comparison | None = None
     left_out: dict[str, int] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The training for programs."""
+        return {
+            "base": self.base,
+            "method": self.recipe.method,
+            "folder": str(self.folder),
+            "checkpoint": str(self.checkpoint),
+            "completions": self.completions,
+            "steps": list(self.steps),
+            "gain": self.gain.to_dict() if self.gain else None,
+            "left_out": self.left_out,
+        }
 
     def summary(self) -> str:
         """The training in a few lines."""
@@ -77,6 +93,8 @@ class Training:
             f"last loss {last['loss']:.4g}",
             f"  checkpoint: {self.checkpoint}",
         ]
+        if not any(step["rows"] for step in self.steps):
+            lines.append("  nothing was learnt: in no step did a row weigh anything")
         if self.gain is not None:
             lines.append(f"  first try on held-out tasks: {self.gain.summary()}")
         lines += [f"  left out: {count} {reason}" for reason, count in sorted(self.left_out.items())]
@@ -110,7 +128,6 @@ def train(
         raise BadInput("give either practice, for rollouts, or log, for trajectories that are there already")
     if practice is not None and not recipe.online:
         raise BadInput(f"{recipe.method} trains on a log: give log=run.trajectories, or --data RUN")
-    check_apart(practice, held_out)
     folder, out = folder_of(model), Path(out)
     source: Source
     if log is not None:
@@ -118,9 +135,24 @@ def train(
     else:
         assert practice is not None
         source = _Practising(practice, recipe, wanted, folder=folder, out=out)
+    check_apart(source.tasks, held_out)
     wanted = replace(wanted, steps=wanted.steps or source.steps)
-    begin(out, asked(recipe, wanted, model=str(model)), resume=resume)
-    return _Work(source, recipe, wanted, base=folder, out=out, held_out=held_out).run(progress)
+    work = _Work(
+        source=source,
+        recipe=recipe,
+        settings=wanted,
+        texts=conditioned_texts(recipe.method, folder, praise=source.praise),
+        accelerator=accelerator_for(wanted, out),
+        module=load(folder, wanted),
+        base=folder,
+        name=str(model),
+        out=out,
+        held_out=held_out,
+    )
+    # what can be refused has been by now: only a training that began leaves something in its folder
+    request = asked(recipe, wanted, model=str(model), data=source.data)
+    begin(work.accelerator, out, request, resume=resume)
+    return work.run(progress)
 
 
 class Source(Protocol):
@@ -130,6 +162,10 @@ class Source(Protocol):
     """Steps when nobody says how many."""
     praise: str | None
     """What its critic says of an attempt that passed."""
+    tasks: Collection[str]
+    """Ids of the tasks that are learnt from."""
+    data: dict[str, str]
+    """A digest that tells these tasks, or this log, from others."""
 
     def rows(self, step: int, policy: _Policy) -> Collected:
         """The rows of a step, the same list in every process."""
@@ -167,6 +203,7 @@ class _Logs:
             prompts=own_prompts(folder),
         )
         self.steps, self.praise = self.logged.lap, self.logged.praise
+        self.tasks, self.data = self.logged.tasks, {"log": self.logged.digest}
 
     def rows(self, step: int, policy: _Policy) -> Collected:
         return Collected(self.logged.rows(step), left_out=self.logged.left_out if step == 1 else Counter())
@@ -183,6 +220,8 @@ class _Practising:
     ) -> None:
         self.recipe, self.render, self.prompts = recipe, renderer(folder), own_prompts(folder)
         self.rollouts = Rollouts(practice, recipe, settings, folder=out / "rollouts")
+        self.tasks = frozenset(task.id for task in self.rollouts.tasks)
+        self.data = {"tasks": self.rollouts.digest}
 
     def rows(self, step: int, policy: _Policy) -> Collected:
         accelerator = policy.accelerator
@@ -190,15 +229,15 @@ class _Practising:
         run = self.rollouts.collect(
             step, policy.model, rank=accelerator.process_index, world=accelerator.num_processes
         )
-        rows, left_out = rows_of(run.trajectories, self.recipe, render=self.render, prompts=self.prompts)
+        made = rows_of(run.trajectories, self.recipe, render=self.render, prompts=self.prompts)
         figures = run.figures
         told = [
             (
-                rows,
+                made.rows,
                 figures.calls["actor"] + figures.calls["reflector"],
                 figures.first_passed,
                 figures.trajectories,
-                left_out,
+                made.survey.left_out,
             )
         ]
         if accelerator.num_processes > 1:
@@ -206,6 +245,8 @@ class _Practising:
 
             told = gather_object(told)
         tried = sum(each[3] for each in told)
+        if not tried:
+            raise BadInput(f"no rollout of step {step} came to its end: {_first_error(run)}")
         return Collected(
             rows=ordered(row for each in told for row in each[0]),
             completions=sum(each[1] for each in told),
@@ -214,31 +255,45 @@ class _Practising:
         )
 
 
+def _first_error(run: Run) -> str:
+    found = (attempt.error for each in run.trajectories() for attempt in each.attempts if attempt.error)
+    return f"{next(found, 'nothing is said of why')} (see {run.folder / 'journal.jsonl'})"
+
+
+@dataclass(kw_only=True)
 class _Work:
     """One training while it is carried out."""
 
-    def __init__(
-        self,
-        source: Source,
-        recipe: Recipe,
-        settings: Settings,
-        *,
-        base: Path,
-        out: Path,
-        held_out: Practice | None,
-    ) -> None:
-        self.source, self.recipe, self.settings = source, recipe, settings
-        self.base, self.out, self.held_out = base, out, held_out
-        self.steps = settings.steps or source.steps
-        self.left_out: Counter[str] = Counter()
-        self.accelerator = _accelerator(settings, out)
-        self.main = self.accelerator.is_main_process
+    source: Source
+    recipe: Recipe
+    settings: Settings
+    texts: Mapping[str, str]
+    accelerator: Any
+    module: Any
+    base: Path
+    name: str
+    out: Path
+    held_out: Practice | None
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def main(self) -> bool:
+        """Whether this is the process that writes and evaluates."""
+        return bool(self.accelerator.is_main_process)
+
+    @property
+    def steps(self) -> int:
+        """How many steps there are to be."""
+        return self.settings.steps or self.source.steps
 
     def run(self, progress: Callable[[Step], object] | None) -> Training:
         """From the last state to the last step, then the checkpoint and its proof."""
+        if self.settings.trackers:
+            self.accelerator.init_trackers("agentloop")
         if self.held_out is not None and self.main:
             first_tries(self.base, self.held_out, self.out / "evaluation" / "before", self.settings)
-        updater = Updater(self.accelerator, load(self.base, self.settings), self.recipe, self.settings)
+        self.accelerator.wait_for_everyone()
+        updater = Updater(self.accelerator, self.module, self.recipe, self.settings)
         done = restore(self.accelerator, self.out)
         log = TrainingLog(self.out, upto=done, writes=self.main)
         module = self.accelerator.unwrap_model(updater.model)
@@ -281,7 +336,7 @@ class _Work:
         )
 
     def _sampled_enough(self, log: TrainingLog) -> bool:
-        most, sampled = self.settings.completions, [line["completions"] for line in log.lines()]
+        most, sampled = self.settings.completions, [line["completions"] for line in log.lines]
         return most is not None and bool(sampled) and sum(sampled) + sampled[-1] > most
 
     def _publish(self, updater: Updater) -> None:
@@ -291,8 +346,7 @@ class _Work:
                 self.settings.publish(self.out / "policy")
 
     def _write(self, updater: Updater, folder: Path) -> None:
-        texts = conditioned_texts(self.recipe.method, self.base, praise=self.source.praise)
-        write_checkpoint(self.accelerator, updater.model, folder, base=self.base, texts=texts)
+        write_checkpoint(self.accelerator, updater.model, folder, base=self.base, texts=self.texts)
 
     def _finish(self, updater: Updater, log: TrainingLog) -> Training:
         checkpoint, gain = self.out / "checkpoint", None
@@ -303,41 +357,16 @@ class _Work:
             gain = gain_of(Run(folder / "before"), after)
         self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
-        lines = log.lines()
         done = Training(
+            base=self.name,
             folder=self.out,
             checkpoint=checkpoint,
             recipe=self.recipe,
-            steps=lines,
-            completions=sum(line["completions"] for line in lines),
+            steps=log.lines,
+            completions=sum(line["completions"] for line in log.lines),
             gain=gain,
             left_out=dict(self.left_out),
         )
         if self.main:
-            write_card(done, base=self.base, settings=self.settings)
+            write_card(done, settings=self.settings)
         return done
-
-
-def _accelerator(settings: Settings, out: Path) -> Any:
-    """Accelerate's view of this machine: device, processes, precision, trackers."""
-    try:
-        from accelerate import Accelerator
-    except ImportError as error:
-        raise MissingExtra("training", "accelerate", "train") from error
-    import torch
-    from accelerate.utils import set_seed
-
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
-    set_seed(settings.seed)
-    gpu = torch.cuda.is_available() and not settings.cpu
-    precision = ("bf16" if gpu else "no") if settings.precision == "auto" else settings.precision
-    accelerator = Accelerator(
-        cpu=not gpu,
-        mixed_precision=precision,
-        log_with=list(settings.trackers) or None,
-        project_dir=str(out) if settings.trackers else None,
-    )
-    if settings.trackers:
-        accelerator.init_trackers("agentloop")
-    return accelerator

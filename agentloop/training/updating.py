@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from agentloop.errors import BadInput
 from agentloop.export import TokenRow
-from agentloop.training.batches import Item, MicroBatch, items_of, micro_batches, tensors_of
+from agentloop.training.batches import Item, MicroBatch, in_order, items_of, micro_batches, tensors_of
 from agentloop.training.losses import entropy, kl_k3, token_logprobs
 from agentloop.training.objective import token_losses
 from agentloop.training.recipes import Recipe
@@ -42,9 +42,9 @@ class Updater:
         self.accelerator, self.recipe, self.settings = accelerator, recipe, settings
         if settings.gradient_checkpointing:
             module.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-            module.enable_input_require_grads()
         self.reference = _Reference(module) if recipe.kl else None
-        self._sparse_logits = "logits_to_keep" in inspect.signature(module.forward).parameters
+        bare = module.get_base_model() if hasattr(module, "peft_config") else module
+        self._sparse_logits = "logits_to_keep" in inspect.signature(bare.forward).parameters
         trained = [each for each in module.parameters() if each.requires_grad]
         rate = recipe.learning_rate
         optimizer = torch.optim.AdamW(trained, lr=rate, weight_decay=settings.weight_decay)
@@ -60,7 +60,7 @@ class Updater:
 
     def learn(self, rows: Sequence[TokenRow]) -> Learnt:
         """The optimiser steps of one batch; each takes an equal part of the rows."""
-        self.model.train()
+        _ready(self.model)
         parts = _parts(rows, self.recipe.updates)
         learnt = [self._update(part) for part in parts if part]
         return Learnt(
@@ -104,7 +104,7 @@ class Updater:
     def _lots(self, items: Sequence[Item]) -> list[list[Item]]:
         """The micro batches of this process; as many as any other has, since gathering waits for all."""
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
-        ordered = sorted(items, key=lambda each: (each.row.role, len(each.row.input_ids), each.index))
+        ordered = in_order(items)
         shares = [
             list(micro_batches(ordered[at::world], tokens=self.settings.micro_batch)) for at in range(world)
         ]
@@ -121,7 +121,8 @@ class Updater:
         logprobs = token_logprobs(logits, batch.labels)
         losses = token_losses(self.recipe, batch, logprobs)
         if self.reference is not None:
-            with self.reference.weights(self.accelerator.unwrap_model(self.model)) as frozen:
+            module = self.accelerator.unwrap_model(self.model)
+            with self.accelerator.autocast(), self.reference.weights(module) as frozen:
                 before = token_logprobs(self._logits(frozen, batch), batch.labels)
             losses = losses + self.recipe.kl * kl_k3(logprobs, before)
         if self.recipe.entropy:
@@ -169,6 +170,16 @@ class _Frozen:
     def __exit__(self, *raised: Any) -> None:
         self.bare.__exit__(*raised)
         self.still.__exit__(*raised)
+
+
+def _ready(model: Any) -> None:
+    """Ready to learn: without dropout, since on policy the ratio has to be 1 and not nearly so.
+
+    Layers compute again in the backward pass only where they think that they train.
+    """
+    model.eval()
+    for each in model.modules():
+        each.training = bool(getattr(each, "gradient_checkpointing", False))
 
 
 def _parts(rows: Sequence[TokenRow], count: int) -> list[Sequence[TokenRow]]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from agentloop.errors import BadInput
-from agentloop.export.formats import tokens, trl, verl
-from agentloop.export.formats.format import Carrying, Format, Render
+from agentloop.export.formats import axolotl, llama_factory, ms_swift, openai, openrlhf, tokens, trl, verl
+from agentloop.export.formats.format import Carried, Carrying, Format, Line, Render
 from agentloop.export.methods import METHODS
 
-FORMATS: dict[str, Format] = {each.FORMAT.name: each.FORMAT for each in (tokens, trl, verl)}
+FORMATS: dict[str, Format] = {
+    each.FORMAT.name: each.FORMAT
+    for each in (tokens, trl, verl, openai, llama_factory, axolotl, ms_swift, openrlhf)
+}
 
-__all__ = ["FORMATS", "Carrying", "Format", "Render", "format_named", "support"]
+__all__ = ["FORMATS", "Carried", "Carrying", "Format", "Line", "Render", "format_named", "support"]
 
 
 def format_named(name: str) -> Format:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from agentloop.errors import BadInput, UnsupportedExport
+from agentloop.errors import UnsupportedExport
+from agentloop.export.formats.demands import DEMANDS, Demand, demands_of
 from agentloop.export.groups import Group
 from agentloop.export.methods.method import Method
 from agentloop.export.rows import Row
@@ -17,6 +19,8 @@ Render: TypeAlias = Callable[[Sequence[Message], bool], Sequence[int]]
 """A checkpoint's chat template as a function: messages, and whether the opening of an answer is added,
 to token ids. With transformers: ``lambda messages, opening: tokenizer.apply_chat_template(list(messages),
 add_generation_prompt=opening, return_dict=False)``."""
+
+Line: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,24 +33,36 @@ class Carrying:
     with_grader_data: bool = False
 
 
-Projection: TypeAlias = Callable[[Any, Carrying], Iterator[dict[str, Any]]]
+class Carried(NamedTuple):
+    """How a format carries a type of rows: the lines one becomes, and the part of the export they go to."""
+
+    part: str
+    project: Callable[[Any, Carrying], Iterator[Line]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """A trainer's file format.
 
-    ``carries`` turns a row of each type it can carry into lines; ``refuses`` gives the reason, and
-    the way out, for those it cannot. ``write`` writes all lines to a path, one at a time.
+    ``carries`` turns a row of each type it can carry into lines; ``refuses`` gives the reason, and the
+    way out, for the types it cannot, and ``lacks`` for what a row of a carried type may demand. Rows of
+    different parts go to different files. ``open`` gives, for a path, a function that writes one line.
+    ``training`` says, part by part, how the trainer is to be told of a file, as Markdown in which
+    ``{file}`` and ``{part}`` stand for themselves; ``beside`` makes further files, from part to file.
     """
 
     name: str
     about: str
-    file: str
-    carries: dict[type[Row], Projection]
+    carries: dict[type[Row], Carried]
     refuses: dict[type[Row], str]
-    write: Callable[[Path, Iterable[dict[str, Any]]], None]
+    open: Callable[[Path], AbstractContextManager[Callable[[Line], None]]]
+    lacks: dict[Demand, str] = field(default_factory=dict)
+    suffix: str = ".jsonl"
     wants_tokens: bool = False
+    apart: bool = False
+    """Whether a row's ``meta`` stands in a file beside, because the trainer takes no other keys."""
+    training: dict[str, str] = field(default_factory=dict)
+    beside: Callable[[Mapping[str, str]], dict[str, str]] = lambda files: {}
 
     def kinds(self, method: Method) -> tuple[type[Row], ...]:
         """The row types in which the method comes to this format."""
@@ -57,9 +73,9 @@ class Format:
         for kind in self.kinds(method):
             if kind not in self.carries:
                 return self.refuses.get(
-                    kind, f"format {self.name} has no place for rows of type {kind.__name__}"
+                    kind, f"format {self.name} has no place for rows of type {kind.__name__}; {_TOKENS}"
                 )
-        return None
+        return next((self.lacks[each] for each in DEMANDS.get(method.name, ()) if each in self.lacks), None)
 
     def check(self, method: Method) -> None:
         """Refuse a method that the format cannot carry."""
@@ -67,21 +83,20 @@ class Format:
         if reason is not None:
             raise UnsupportedExport(f"method {method.name} cannot be written in format {self.name}: {reason}")
 
-    def project(self, row: Row, carrying: Carrying) -> Iterator[dict[str, Any]]:
-        """The lines that the row becomes."""
-        return self.carries[type(row)](row, carrying)
+    def files(self, method: Method) -> dict[str, str]:
+        """The file of each part of the method's rows; a method of one part has ``rows`` alone."""
+        parts = dict.fromkeys(self.carries[kind].part for kind in self.kinds(method))
+        return {part: ("rows" if len(parts) == 1 else part) + self.suffix for part in parts}
+
+    def project(self, row: Row, carrying: Carrying) -> Iterator[Line]:
+        """The lines that the row becomes; a row that demands what the format lacks is an error."""
+        for demand in demands_of(row):
+            if demand in self.lacks:
+                raise UnsupportedExport(
+                    f"a row of {row.meta.attempts} cannot be written in format {self.name}: "
+                    f"{self.lacks[demand]}"
+                )
+        return self.carries[type(row)].project(row, carrying)
 
 
-def rendered(render: Render, messages: Sequence[Message], answer: Sequence[Message]) -> tuple[list[int], int]:
-    """Token ids of the whole conversation, and how many of them are the prompt's.
-
-    A trainer masks the prompt by its length, so the prompt's ids must begin the whole's.
-    """
-    prompt, whole = list(render(messages, True)), list(render([*messages, *answer], False))
-    if whole[: len(prompt)] != prompt:
-        raise BadInput(
-            "the chat template gives the prompt other token ids alone than before its answer, so a trainer "
-            f"would mask the wrong tokens (prompt: {messages[-1]['content'][:60]!r}); use format tokens, "
-            "or a template whose prompt is a prefix of prompt and answer"
-        )
-    return whole, len(prompt)
+_TOKENS = "use --format tokens and agentloop's trainer"

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from agentloop.errors import BadInput
-from agentloop.export.formats.format import Carrying, Format, rendered
-from agentloop.export.formats.lines import write_lines
+from agentloop.export.formats.conversations import Labelled, labelled
+from agentloop.export.formats.format import Carried, Carrying, Format
+from agentloop.export.formats.lines import open_lines
 from agentloop.export.rows import (
+    ContextRow,
     CriticRow,
     GroupRow,
     Meta,
@@ -21,7 +23,6 @@ from agentloop.export.rows import (
     to_values,
 )
 from agentloop.export.samples import mean, rewards
-from agentloop.types import Message
 
 IGNORED = -100
 """The label of a token that is not trained."""
@@ -37,22 +38,27 @@ def group_rows(row: GroupRow, carrying: Carrying) -> Iterator[dict[str, Any]]:
 
 def sft_tokens(row: SftTokensRow, _: Carrying) -> Iterator[dict[str, Any]]:
     """One line, every trained token with the row's weight."""
-    yield to_values(_supervised(row.input_ids, row.loss_mask, weight=row.weight, meta=row.meta))
+    yield to_values(_supervised(Labelled(row.input_ids, row.loss_mask), weight=row.weight, meta=row.meta))
 
 
 def sft_messages(row: SftRow, carrying: Carrying) -> Iterator[dict[str, Any]]:
-    """One line for a text that no model sampled, through the checkpoint's own tokenizer."""
+    """One line for text that no model sampled as it stands, through the checkpoint's own tokenizer."""
+    yield to_values(_supervised(labelled(_render(carrying), row.messages), weight=row.weight, meta=row.meta))
+
+
+def critique(row: CriticRow, carrying: Carrying) -> Iterator[dict[str, Any]]:
+    """One line for a critique, likewise; the reward is its score. Its label has no place."""
+    line = _supervised(labelled(_render(carrying), row.messages), weight=1.0, meta=row.meta)
+    yield to_values(line.replace(role=line.role or "critic", reward=row.score))
+
+
+def _render(carrying: Carrying) -> Any:
     if carrying.render is None:
         raise BadInput(
             f"method {carrying.method.name} trains on text that the model did not sample, for which format "
             "tokens needs the checkpoint's tokenizer; give write_export(render=...), or --tokenizer PATH"
         )
-    messages: list[Message] = [{"role": each["role"], "content": each["content"]} for each in row.messages]
-    if [each["loss"] for each in row.messages] != [False] * (len(messages) - 1) + [True]:
-        raise BadInput("a row whose text was not sampled can train its last message only")
-    whole, start = rendered(carrying.render, messages[:-1], messages[-1:])
-    mask = (0,) * start + (1,) * (len(whole) - start)
-    yield to_values(_supervised(tuple(whole), mask, weight=row.weight, meta=row.meta))
+    return carrying.render
 
 
 def _sample(row: GroupRow, sample: Sample, weight: float) -> TokenRow:
@@ -60,7 +66,7 @@ def _sample(row: GroupRow, sample: Sample, weight: float) -> TokenRow:
     before, own = len(prompt), sample.segment_mask
     return TokenRow(
         input_ids=prompt + sample.ids,
-        labels=(IGNORED,) * before + _labels(sample.ids, own),
+        labels=(IGNORED,) * before + _labels(Labelled(sample.ids, own)),
         weights=(0.0,) * before + tuple(weight if each else 0.0 for each in own),
         logprobs=None if sample.lp is None else (0.0,) * before + sample.lp,
         reward=sample.reward,
@@ -76,20 +82,20 @@ def _sample(row: GroupRow, sample: Sample, weight: float) -> TokenRow:
     )
 
 
-def _supervised(ids: tuple[int, ...], mask: tuple[int, ...], *, weight: float, meta: Meta) -> TokenRow:
+def _supervised(tokens: Labelled, *, weight: float, meta: Meta) -> TokenRow:
     return TokenRow(
-        input_ids=ids,
-        labels=_labels(ids, mask),
-        weights=tuple(weight if each else 0.0 for each in mask),
+        input_ids=tokens.ids,
+        labels=_labels(tokens),
+        weights=tuple(weight if each else 0.0 for each in tokens.mask),
         role=meta.role,
-        attempt=meta.attempts[0],
-        policy=meta.policies[0],
+        attempt=next(iter(meta.attempts), ""),
+        policy=next(iter(meta.policies), ""),
         meta=meta,
     )
 
 
-def _labels(ids: tuple[int, ...], mask: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(each if own else IGNORED for each, own in zip(ids, mask, strict=True))
+def _labels(tokens: Labelled) -> tuple[int, ...]:
+    return tuple(each if own else IGNORED for each, own in zip(tokens.ids, tokens.mask, strict=True))
 
 
 _PAIRS = (
@@ -99,13 +105,18 @@ _PAIRS = (
 FORMAT = Format(
     name="tokens",
     about="JSON Lines for agentloop's trainer: input_ids, labels, signed weights, sampling log-probs",
-    file="rows.jsonl",
-    carries={GroupRow: group_rows, SftTokensRow: sft_tokens, SftRow: sft_messages},
+    carries={
+        GroupRow: Carried("rows", group_rows),
+        SftTokensRow: Carried("rows", sft_tokens),
+        SftRow: Carried("rows", sft_messages),
+        CriticRow: Carried("rows", critique),
+    },
     refuses={
         PreferenceRow: _PAIRS,
         UnpairedRow: "KTO compares an answer with others of its batch; use --format trl",
-        CriticRow: "critiques are not logged as tokens of the policy; use --format trl",
+        ContextRow: "the answers are drawn in training, and a row of tokens holds one; use --format trl",
     },
-    write=write_lines,
+    open=open_lines,
     wants_tokens=True,
+    training={"rows": "Read by agentloop's trainer; a line is one sequence with its own labels and weights."},
 )

@@ -1,22 +1,25 @@
-"""Format trl: JSON Lines with the columns that TRL's trainers read.
+"""Format trl: JSON Lines with the columns that TRL's trainers read (tried with TRL 1.16).
 
 TRL ignores ``loss``, ``weight`` and ``loss_mask`` without a word and then trains every token. So a row of
 messages becomes ``prompt`` and ``completion``, of which TRL trains the completion only; an attempt of
 several turns becomes one line a turn, each under all that was said before it, which trains exactly
-the agent's own turns, once each.
+the agent's own turns, once each. A conversation that is to be trained whole stays ``messages``; one that
+trains some words of others becomes ``input_ids`` and ``labels``, for which the tokenizer is needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from agentloop.errors import UnsupportedExport
-from agentloop.export.formats.format import Carrying, Format, rendered
-from agentloop.export.formats.lines import write_lines
+from agentloop.errors import BadInput
+from agentloop.export.formats.conversations import check_prefix, labelled, plain, turns
+from agentloop.export.formats.demands import demands_of
+from agentloop.export.formats.format import Carried, Carrying, Format
+from agentloop.export.formats.lines import open_lines
 from agentloop.export.rows import (
+    ContextRow,
     CriticRow,
-    FlaggedMessage,
     GroupRow,
     PreferenceRow,
     SftRow,
@@ -24,50 +27,59 @@ from agentloop.export.rows import (
     UnpairedRow,
     to_values,
 )
-from agentloop.types import Message
+
+IGNORED = -100
 
 
-def sft(row: SftRow, carrying: Carrying) -> Iterator[dict[str, Any]]:
-    """One ``prompt`` and ``completion`` for each trained message."""
-    if row.weight != 1.0:
-        raise UnsupportedExport(f"no trainer of TRL reads a row's weight ({row.weight}); use --format tokens")
-    for prompt, completion in turns(row.messages):
-        _check_prefix(carrying, prompt, completion)
-        yield {"prompt": prompt, "completion": completion, "meta": to_values(row.meta)}
+def sft(row: SftRow | CriticRow, carrying: Carrying) -> Iterator[dict[str, Any]]:
+    """``prompt`` and ``completion`` for each trained answer, or the conversation whole.
+
+    A score or label of a critique has no place in TRL's SFT.
+    """
+    meta = to_values(row.meta)
+    if all(each["loss"] for each in row.messages):
+        yield {"messages": plain(row.messages), "meta": meta}
+    elif "others' words" in demands_of(row):
+        yield _labels(row, carrying)
+    else:
+        for prompt, completion in turns(row.messages):
+            check_prefix(carrying, prompt, completion)
+            yield {"prompt": prompt, "completion": completion, "meta": meta}
+
+
+def sft_tokens(row: SftTokensRow, _: Carrying) -> Iterator[dict[str, Any]]:
+    """``input_ids`` and ``labels``, which TRL takes as they are."""
+    labels = [each if own else IGNORED for each, own in zip(row.input_ids, row.loss_mask, strict=True)]
+    yield {"input_ids": list(row.input_ids), "labels": labels, "meta": to_values(row.meta)}
 
 
 def preference(row: PreferenceRow, carrying: Carrying) -> Iterator[dict[str, Any]]:
     """``prompt``, ``chosen``, ``rejected``: what the DPO trainer reads."""
     for answer in (row.chosen, row.rejected):
-        _check_prefix(carrying, row.prompt, answer)
+        check_prefix(carrying, row.prompt, answer)
     yield to_values(row)
 
 
 def unpaired(row: UnpairedRow, carrying: Carrying) -> Iterator[dict[str, Any]]:
     """``prompt``, ``completion``, ``label``: what the KTO trainer reads."""
-    _check_prefix(carrying, row.prompt, row.completion)
+    check_prefix(carrying, row.prompt, row.completion)
     yield to_values(row)
 
 
-def critic(row: CriticRow, carrying: Carrying) -> Iterator[dict[str, Any]]:
-    """``prompt`` and ``completion``; a score of the critique has no place in TRL's SFT."""
-    for prompt, completion in turns(row.messages):
-        _check_prefix(carrying, prompt, completion)
-        yield {"prompt": prompt, "completion": completion, "meta": to_values(row.meta)}
+def context(row: ContextRow, _: Carrying) -> Iterator[dict[str, Any]]:
+    """``prompt`` and ``privileged_context``: what the SDPO trainer reads."""
+    yield to_values(row)
 
 
-def turns(messages: Sequence[FlaggedMessage]) -> Iterator[tuple[list[Message], list[Message]]]:
-    """Each trained message with all that stands before it."""
-    plain: list[Message] = [{"role": each["role"], "content": each["content"]} for each in messages]
-    for index, message in enumerate(messages):
-        if message["loss"]:
-            yield plain[:index], [plain[index]]
-
-
-def _check_prefix(carrying: Carrying, prompt: Sequence[Message], answer: Sequence[Message]) -> None:
-    """With a tokenizer at hand: TRL only logs a warning when the prompt is no prefix, and masks wrongly."""
-    if carrying.render is not None:
-        rendered(carrying.render, prompt, answer)
+def _labels(row: SftRow | CriticRow, carrying: Carrying) -> dict[str, Any]:
+    if carrying.render is None:
+        raise BadInput(
+            f"method {carrying.method.name} trains words of the user as well, which TRL can only be told by "
+            "the token; give write_export(render=...), or --tokenizer PATH"
+        )
+    ids, mask = labelled(carrying.render, row.messages)
+    labels = [each if own else IGNORED for each, own in zip(ids, mask, strict=True)]
+    return {"input_ids": list(ids), "labels": labels, "meta": to_values(row.meta)}
 
 
 _GROUPS = (
@@ -75,15 +87,27 @@ _GROUPS = (
     "weight for each token (its SFT trainer would train wrong answers and right ones alike); use "
     "--format tokens and agentloop's trainer"
 )
+_CUT = "Longer rows are cut at `max_length` (1024 tokens unless set)."
 
 FORMAT = Format(
     name="trl",
     about="JSON Lines for TRL: prompt and completion for SFT, prompt, chosen and rejected for DPO",
-    file="rows.jsonl",
-    carries={SftRow: sft, PreferenceRow: preference, UnpairedRow: unpaired, CriticRow: critic},
-    refuses={
-        GroupRow: _GROUPS,
-        SftTokensRow: "use the method's rows of messages",
+    carries={
+        SftRow: Carried("sft", sft),
+        SftTokensRow: Carried("sft", sft_tokens),
+        PreferenceRow: Carried("preference", preference),
+        UnpairedRow: Carried("unpaired", unpaired),
+        CriticRow: Carried("critic", sft),
+        ContextRow: Carried("context", context),
     },
-    write=write_lines,
+    refuses={GroupRow: _GROUPS},
+    lacks={"weights": "no trainer of TRL reads a row's weight; use --format tokens and agentloop's trainer"},
+    open=open_lines,
+    training={
+        "sft": f"`SFTTrainer` with its defaults trains exactly what is meant. {_CUT}",
+        "critic": f"`SFTTrainer` with its defaults, on the model that is to be the critic. {_CUT}",
+        "preference": f"`DPOTrainer`. {_CUT}",
+        "unpaired": "`KTOTrainer`, with at least 2 rows a batch on each device.",
+        "context": "`SDPOTrainer` (experimental), with `include_environment_feedback=True`.",
+    },
 )

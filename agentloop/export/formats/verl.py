@@ -10,15 +10,16 @@ of training under another prompt. ``ground_truth`` is empty unless grader data i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agentloop.errors import MissingExtra, UnsupportedExport
-from agentloop.export.formats.format import Carrying, Format
-from agentloop.export.formats.trl import turns
+from agentloop.errors import MissingExtra
+from agentloop.export.formats.conversations import turns
+from agentloop.export.formats.format import Carried, Carrying, Format
 from agentloop.export.rows import (
+    ContextRow,
     CriticRow,
     GroupRow,
     PreferenceRow,
@@ -36,8 +37,6 @@ BATCH = 1000
 
 def sft(row: SftRow, carrying: Carrying) -> Iterator[dict[str, Any]]:
     """One line for each trained message, with the answer in ``extra_info``."""
-    if row.weight != 1.0:
-        raise UnsupportedExport(f"verl reads no weight of a row ({row.weight}); use --format tokens")
     task = carrying.group.task
     truth = json.dumps(task.hidden, ensure_ascii=False, sort_keys=True) if carrying.with_grader_data else ""
     for index, (prompt, completion) in enumerate(turns(row.messages)):
@@ -57,18 +56,39 @@ def sft(row: SftRow, carrying: Carrying) -> Iterator[dict[str, Any]]:
         }
 
 
-def write_parquet(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write the rows as Parquet, a batch at a time; the same rows give the same bytes."""
+@contextmanager
+def open_parquet(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A function that writes each line, a batch at a time; the same lines give the same bytes."""
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
         raise MissingExtra("format verl", "pyarrow", "train") from error
+    schema, batch = _schema(), list[dict[str, Any]]()
+    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
+
+        def write(line: dict[str, Any]) -> None:
+            batch.append(line)
+            if len(batch) == BATCH:
+                flush()
+
+        def flush() -> None:
+            writer.write_table(pyarrow.Table.from_pylist(batch, schema=schema))
+            batch.clear()
+
+        yield write
+        if batch:
+            flush()
+
+
+def _schema() -> Any:
+    import pyarrow
+
     text, texts = pyarrow.string(), pyarrow.list_(pyarrow.string())
     message = pyarrow.struct([("role", text), ("content", text)])
     kinds = {"attempts": texts, "models": texts, "policies": texts, "privileged": pyarrow.bool_()}
     extra = [("split", text), ("index", pyarrow.int64()), ("question", text), ("answer", text)]
-    schema = pyarrow.schema(
+    return pyarrow.schema(
         [
             ("data_source", text),
             ("prompt", pyarrow.list_(message)),
@@ -77,10 +97,6 @@ def write_parquet(path: Path, rows: Iterable[dict[str, Any]]) -> None:
             ("extra_info", pyarrow.struct([*extra, *((name, kinds.get(name, text)) for name in _FROM_META)])),
         ]
     )
-    lines = iter(rows)
-    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
-        while batch := list(islice(lines, BATCH)):
-            writer.write_table(pyarrow.Table.from_pylist(batch, schema=schema))
 
 
 def _question(prompt: list[Message]) -> str | None:
@@ -104,14 +120,23 @@ _TRL = "use --format trl"
 FORMAT = Format(
     name="verl",
     about="Parquet for verl: data_source, prompt, ability, reward_model, extra_info",
-    file="rows.parquet",
-    carries={SftRow: sft},
+    carries={SftRow: Carried("sft", sft)},
     refuses={
         GroupRow: f"verl draws its own samples and has no place for logged ones; {_TOKENS}",
-        SftTokensRow: "use the method's rows of messages",
+        SftTokensRow: f"verl's columns hold text, not token ids; {_TRL}",
         PreferenceRow: f"verl has no trainer that reads pairs; {_TRL}",
         UnpairedRow: f"verl has no trainer that reads labelled answers; {_TRL}",
         CriticRow: f"verl's columns have no place for a critique; {_TRL}",
+        ContextRow: f"verl has no trainer that reads a privileged context; {_TRL}",
     },
-    write=write_parquet,
+    lacks={
+        "weights": f"verl reads no weight of a row; {_TOKENS}",
+        "others' words": f"verl trains the answer alone; {_TRL}",
+    },
+    open=open_parquet,
+    suffix=".parquet",
+    training={
+        "sft": "verl's SFT with `data.prompt_key=extra_info data.prompt_dict_keys=[question] "
+        "data.response_key=extra_info data.response_dict_keys=[answer]`; its RL reads `prompt`."
+    },
 )

@@ -5,11 +5,60 @@ from __future__ import annotations
 import difflib
 
 from agentloop.errors import BadInput
-from agentloop.export.methods import critique_grpo, preference, rltf_fm, rltf_sd, sft
+from agentloop.export.methods import (
+    c3po,
+    cdf,
+    chain_of_hindsight,
+    critic_dpo,
+    critic_sft,
+    critique_grpo,
+    dpo,
+    fcp,
+    grpo,
+    herl,
+    ilf,
+    kto,
+    leti,
+    nft,
+    raft,
+    reflect_retry_reward,
+    rest_em,
+    rltf_fm,
+    rltf_sd,
+    rltf_sd_fm,
+    sdpo,
+    sft,
+    ufo,
+)
 from agentloop.export.methods.method import Method, Need
 
 METHODS: dict[str, Method] = {
-    each.METHOD.name: each.METHOD for each in (sft, preference, rltf_sd, rltf_fm, critique_grpo)
+    each.METHOD.name: each.METHOD
+    for each in (
+        sft,
+        raft,
+        rest_em,
+        ilf,
+        leti,
+        chain_of_hindsight,
+        fcp,
+        cdf,
+        dpo,
+        kto,
+        c3po,
+        sdpo,
+        rltf_sd,
+        rltf_fm,
+        rltf_sd_fm,
+        critique_grpo,
+        herl,
+        grpo,
+        nft,
+        reflect_retry_reward,
+        ufo,
+        critic_sft,
+        critic_dpo,
+    )
 }
 
 __all__ = ["METHODS", "Method", "Need", "method_named"]

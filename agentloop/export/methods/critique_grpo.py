@@ -58,11 +58,17 @@ def keep_one(refined: list[Try]) -> Try:
     return next((each for each in refined if each.score >= 1.0), max(refined, key=lambda each: each.score))
 
 
-def weigh(row: GroupRow) -> list[float]:
-    """``A_i = R_i - mean(R)`` over the n slots, the refinement among them."""
+def weigh(row: GroupRow, *, strength: float = 1.0) -> list[float]:
+    """``A_i = R_i - mean(R)`` over the n slots, the refinement among them.
+
+    ``strength`` scales the refinement's weight alone; it is 1 in the paper.
+    """
     slots = [*rewards(row.samples, turn=1).values(), *rewards(row.samples, turn=0).values()]
     middle = mean(slots)
-    return [sample.reward - middle for sample in row.samples]
+    return [
+        (strength if sample.role == "refinement" else 1.0) * (sample.reward - middle)
+        for sample in row.samples
+    ]
 
 
 METHOD = Method(

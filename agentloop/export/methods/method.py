@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from agentloop.export.groups import Group, Try
+from agentloop.export.groups import Group, Try, Turn
 from agentloop.export.rows import GroupRow, LeftOut, Row
 from agentloop.prompts import Prompts
 
@@ -61,21 +61,19 @@ def _retry_without_feedback(each: Try) -> bool:
     return each.number > 1 and each.told is None
 
 
-def _no_token_ids(each: Try) -> bool:
-    return any(not turn.reply.token_ids or not turn.prompt_ids for turn in each.turns)
+def no_token_ids(turns: Sequence[Turn]) -> bool:
+    """Whether token ids of a prompt or a reply are missing."""
+    return any(not turn.reply.token_ids or not turn.prompt_ids for turn in turns)
 
 
-def _no_logprobs(each: Try) -> bool:
+def no_logprobs(turns: Sequence[Turn]) -> bool:
+    """Whether a reply lacks a finite log-prob for each of its token ids."""
     return any(
         turn.reply.logprobs is None
         or len(turn.reply.logprobs) != len(turn.reply.token_ids or ())
         or not all(map(math.isfinite, turn.reply.logprobs))
-        for turn in each.turns
+        for turn in turns
     )
-
-
-def _first_without_logprobs(each: Try) -> bool:
-    return each.number == 1 and _no_logprobs(each)
 
 
 CALLS = Need(
@@ -93,18 +91,23 @@ FEEDBACK = Need(
     "giving the agent a critic",
     _retry_without_feedback,
 )
+TOLD = Need(
+    "attempts[].feedback on the attempt itself",
+    "giving the agent a critic",
+    lambda each: each.attempt.feedback is None,
+)
 TOKEN_IDS = Need(
     "replies[].token_ids and prompt_token_ids",
     "sampling from local/PATH or local/tiny: most chat services do not return token ids",
-    _no_token_ids,
+    lambda each: no_token_ids(each.turns),
 )
 LOGPROBS = Need(
     "replies[].logprobs, one finite number for each token",
     "sampling from local/PATH or local/tiny",
-    _no_logprobs,
+    lambda each: no_logprobs(each.turns),
 )
 FIRST_LOGPROBS = Need(
     "replies[].logprobs of the first attempt, one finite number for each token",
     "sampling from local/PATH or local/tiny",
-    _first_without_logprobs,
+    lambda each: each.number == 1 and no_logprobs(each.turns),
 )

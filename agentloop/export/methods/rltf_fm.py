@@ -16,6 +16,7 @@ from agentloop.export.groups import Group, Try
 from agentloop.export.methods.method import CALLS, FEEDBACK, LOGPROBS, SCORE, TOKEN_IDS, Method
 from agentloop.export.methods.rltf_sd import two_turns, weigh
 from agentloop.export.methods.sft import flagged
+from agentloop.export.methods.words import question, retold
 from agentloop.export.rows import GroupRow, LeftOut, SftRow
 from agentloop.prompts import Prompts
 from agentloop.types import Message
@@ -29,34 +30,34 @@ NOT_SHOWN = "its feedback does not stand word for word in the next attempt's pro
 def rows(group: Group, prompts: Prompts) -> Iterator[GroupRow | SftRow | LeftOut]:
     """The group row of both turns, then one row for each feedback that was shown."""
     yield from two_turns(group, method="rltf-fm", distil=False)
+    yield from feedback_rows(group, prompts, method="rltf-fm")
+
+
+def feedback_rows(group: Group, prompts: Prompts, *, method: str) -> Iterator[SftRow | LeftOut]:
+    """One row for each failed first attempt whose feedback was shown to the second."""
     for member in group.members:
         first, second = member.attempt(1), member.attempt(2)
         if first is not None and second is not None and not first.passed:
-            yield _feedback_row(group, prompts, first, second)
+            yield _feedback_row(group, prompts, first, second, method=method)
 
 
-def _feedback_row(group: Group, prompts: Prompts, first: Try, second: Try) -> SftRow | LeftOut:
+def _feedback_row(
+    group: Group, prompts: Prompts, first: Try, second: Try, *, method: str
+) -> SftRow | LeftOut:
     feedback = second.told.text.strip() if second.told else ""
     shown = "\n".join(message["content"] for message in second.turns[0].call.messages)
     if not feedback or feedback not in shown:
         return LeftOut(NOT_SHOWN, first.attempt.id)
-    question = "\n\n".join(each["content"] for each in group.x0 if each["role"] != "system")
-    asked = prompts.render("feedback_modelling", task=question, attempt=_retold(first))
+    asked = prompts.render("feedback_modelling", task=question(group), attempt=retold(first))
     request: Message = {"role": "user", "content": asked}
     answer: Message = {"role": "assistant", "content": feedback}
-    meta = group.meta("rltf-fm", [first], context="request for a critique", role="feedback")
+    meta = group.meta(method, [first], context="request for a critique", role="feedback")
     told = second.told is not None and second.told.privileged
     return SftRow(
         messages=(flagged(request, loss=False), flagged(answer, loss=True)),
         weight=WEIGHT,
         meta=meta.replace(privileged=meta.privileged or told),
     )
-
-
-def _retold(each: Try) -> str:
-    """What was said in the attempt: its answer, or its actions and what they brought."""
-    last = each.message_pieces()[-1]
-    return "\n\n".join(message["content"] for message in last.items)
 
 
 METHOD = Method(

@@ -71,8 +71,14 @@ def two_turns(group: Group, *, method: str, distil: bool) -> Iterator[GroupRow |
         )
 
 
-def weigh(row: GroupRow, *, discount: float = DISCOUNT, strength: float = STRENGTH) -> list[float]:
-    """The signed weight of each sample of the row, by the formulas at the top of this file."""
+def weigh(
+    row: GroupRow, *, discount: float = DISCOUNT, strength: float = STRENGTH, positive_only: bool = False
+) -> list[float]:
+    """The signed weight of each sample of the row, by the formulas at the top of this file.
+
+    ``positive_only`` is no part of the paper: second answers worse than the baseline are then not
+    distilled (weight 0) instead of being pushed down.
+    """
     plain = [sample for sample in row.samples if sample.role == "rl"]
     first, second = rewards(plain, turn=0), rewards(plain, turn=1)
     returns = {member: reward + discount * second.get(member, 0.0) for member, reward in first.items()}
@@ -81,7 +87,8 @@ def weigh(row: GroupRow, *, discount: float = DISCOUNT, strength: float = STRENG
 
     def weight(sample: Sample) -> float:
         if sample.role == "sd":
-            return strength * (sample.reward - baseline)
+            distilled = strength * (sample.reward - baseline)
+            return max(distilled, 0.0) if positive_only else distilled
         return returns[sample.member] - mean_return if sample.turn == 0 else sample.reward - mean_second
 
     return [weight(sample) for sample in row.samples]

@@ -1,0 +1,39 @@
+"""The options that several commands of the command line share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Model = Annotated[str, typer.Option(help="local/tiny, local/PATH of a checkpoint, or any LiteLLM name")]
+Tasks = Annotated[str, typer.Option(help="JSON Lines, one Task a line; or tiny:train, tiny:dev, tiny:test")]
+Environment = Annotated[str, typer.Option(help="sql, none, or FILE.py:NAME of your own")]
+Database = Annotated[Path | None, typer.Option(help="a SQLite file, or a folder of them")]
+Critic = Annotated[str, typer.Option(help="auto, execution, tiny, model:NAME, or FILE.py:NAME of your own")]
+Level = Annotated[
+    str, typer.Option(help="how much the execution critic says: unary, binary, located, explained")
+]
+MemoryFolder = Annotated[
+    Path | None, typer.Option("--memory", help="folder of a memory, made if it is not there")
+]
+Attempts = Annotated[int, typer.Option(help="the most attempts at a task")]
+MaxSteps = Annotated[int, typer.Option(help="the most actions of one attempt")]
+ReflectFlag = Annotated[
+    bool, typer.Option("--reflect", help="let the model write itself a note after a failure")
+]
+Writes = Annotated[bool, typer.Option("--writes", help="let SQL write, each attempt on a copy of its own")]
+Temperature = Annotated[float, typer.Option(help="0 is greedy")]
+MaxTokens = Annotated[int, typer.Option(help="the most tokens of one reply")]
+ApiBase = Annotated[str | None, typer.Option(help="address of an OpenAI-compatible server")]
+Count = Annotated[int | None, typer.Option(help="take only so many of the tasks")]
+Concurrency = Annotated[int, typer.Option(help="trajectories that run at once")]
+Seed = Annotated[int, typer.Option(help="every model call gets a seed of its own from it")]
+Calls = Annotated[int | None, typer.Option(help="budget: the most model calls of all roles")]
+Tokens = Annotated[int | None, typer.Option(help="budget: the most tokens")]
+Dollars = Annotated[float | None, typer.Option(help="budget: the most dollars")]
+Seconds = Annotated[float | None, typer.Option(help="budget: the most seconds of one start")]
+Out = Annotated[Path, typer.Option(help="folder to write to; a run that was cut off goes on there")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="forecast the most it can spend, and run nothing")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object instead of text")]
