@@ -21,7 +21,7 @@ from agentloop.export import (
     support,
     write_export,
 )
-from agentloop.export.formats.demands import DEMANDS, demands_of
+from agentloop.export.formats.demands import demands_of
 from agentloop.export.making import Making, groups_of, lines_of
 from agentloop.types import Trajectory
 from tests.export_logs import render
@@ -131,11 +131,7 @@ def test_the_labels_of_format_tokens_are_exactly_the_messages_that_the_method_tr
 @pytest.mark.parametrize("method", [name for name in METHODS if not grouped(name)])
 def test_what_is_said_of_a_methods_demands_is_what_its_rows_demand(method: str) -> None:
     found = {demand for row in rows_of(method, LOG) for demand in demands_of(row)}
-    assert found == set(DEMANDS.get(method, ()))
-
-
-def test_demands_are_said_of_methods_that_exist() -> None:
-    assert set(DEMANDS) <= set(METHODS)
+    assert found == set(METHODS[method].demands)
 
 
 def test_a_method_of_several_kinds_gets_a_file_for_each_and_the_card_a_configuration(tmp_path: Path) -> None:

@@ -170,14 +170,14 @@ TINY: dict[str, Recipe] = {
         PUBLISHED["grpo"].with_changes(learning_rate=5e-4),
         PUBLISHED["raft"].with_changes(learning_rate=1e-3),
         PUBLISHED["rltf-sd"].with_changes(
-            learning_rate=7e-4, samples=4, tasks=44, weigh={"strength": 3.0, "positive_only": True}
+            learning_rate=2e-3, samples=4, tasks=44, weigh={"strength": 3.0, "positive_only": True}
         ),
         PUBLISHED["rltf-fm"].with_changes(learning_rate=3e-4, samples=4, tasks=44),
         PUBLISHED["rltf-sd-fm"].with_changes(
-            learning_rate=7e-4, samples=4, tasks=44, weigh={"strength": 3.0, "positive_only": True}
+            learning_rate=1e-3, samples=4, tasks=44, weigh={"strength": 3.0, "positive_only": True}
         ),
         PUBLISHED["critique-grpo"].with_changes(
-            learning_rate=7e-4,
+            learning_rate=2e-3,
             samples=4,
             tasks=44,
             updates=1,
@@ -186,8 +186,8 @@ TINY: dict[str, Recipe] = {
             weigh={"strength": 8.0},
         ),
         PUBLISHED["ilf"].with_changes(learning_rate=1e-3, samples=4, tasks=44),
-        PUBLISHED["fcp"].with_changes(learning_rate=1e-3),
-        PUBLISHED["leti"].with_changes(learning_rate=1e-3),
+        PUBLISHED["fcp"].with_changes(learning_rate=2e-3),
+        PUBLISHED["leti"].with_changes(learning_rate=2e-3),
     )
 }
 """Settings for the embedded model, swept on the development split (benchmarks/RESULTS.md)."""

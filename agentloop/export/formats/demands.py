@@ -3,21 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, TypeAlias
 
+from agentloop.export.methods.method import Demand
 from agentloop.export.rows import CriticRow, FlaggedMessage, Row, SftRow, SftTokensRow
-
-Demand: TypeAlias = Literal["weights", "others' words", "untrained answers"]
-"""``weights``: the row counts more or less than others. ``others' words``: what another than the model
-said is trained as well. ``untrained answers``: an answer of the model is shown, and not trained, before
-one that is."""
-
-DEMANDS: dict[str, tuple[Demand, ...]] = {
-    "leti": ("others' words",),
-    "cdf": ("untrained answers",),
-}
-"""What the rows of messages of a method demand, by its name, on the logs of agentloop's own agents. A log
-of another kind may demand more, which is found row by row; a test holds this against the rows themselves."""
 
 
 def demands_of(row: Row) -> Iterator[Demand]:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from agentloop.errors import UnsupportedExport
-from agentloop.export.formats.demands import DEMANDS, Demand, demands_of
+from agentloop.export.formats.demands import demands_of
 from agentloop.export.groups import Group
-from agentloop.export.methods.method import Method
+from agentloop.export.methods.method import Demand, Method
 from agentloop.export.rows import Row
 from agentloop.types import Message
 
@@ -75,7 +75,7 @@ class Format:
                 return self.refuses.get(
                     kind, f"format {self.name} has no place for rows of type {kind.__name__}; {_TOKENS}"
                 )
-        return next((self.lacks[each] for each in DEMANDS.get(method.name, ()) if each in self.lacks), None)
+        return next((self.lacks[each] for each in method.demands if each in self.lacks), None)
 
     def check(self, method: Method) -> None:
         """Refuse a method that the format cannot carry."""

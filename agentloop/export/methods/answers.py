@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from agentloop.export.groups import NOT_MOVABLE, Group, Try
-from agentloop.export.methods.sft import flagged
 from agentloop.export.pieces import Piece, moved
 from agentloop.export.rows import FlaggedMessage, LeftOut, SftRow, SftTokensRow
 from agentloop.types import Message
@@ -60,6 +59,11 @@ def masked(piece: Piece[Message]) -> tuple[FlaggedMessage, ...]:
     prompt = untrained(piece.prompt)
     said = zip(piece.items, piece.own, strict=True)
     return (*prompt, *(flagged(message, loss=own) for message, own in said))
+
+
+def flagged(message: Message, *, loss: bool) -> FlaggedMessage:
+    """The message with its loss flag."""
+    return {"role": message["role"], "content": message["content"], "loss": loss}
 
 
 def untrained(messages: Sequence[Message]) -> tuple[FlaggedMessage, ...]:

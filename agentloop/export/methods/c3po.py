@@ -24,9 +24,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agentloop.export.groups import Group, Member
+from agentloop.export.methods.answers import flagged
 from agentloop.export.methods.dpo import Answer, answer_of, distinct
 from agentloop.export.methods.method import CALLS, FEEDBACK, Method, Need
-from agentloop.export.methods.sft import flagged
 from agentloop.export.rows import LeftOut, PreferenceRow, SftRow
 from agentloop.prompts import Prompts
 

@@ -21,10 +21,9 @@ from fractions import Fraction
 
 from agentloop.export.groups import Group, Try
 from agentloop.export.methods import dpo
-from agentloop.export.methods.answers import first_answers, masked
+from agentloop.export.methods.answers import first_answers, flagged, masked
 from agentloop.export.methods.method import CALLS, FEEDBACK, SCORE, Method
 from agentloop.export.methods.rltf_sd import NO_FIRST
-from agentloop.export.methods.sft import flagged
 from agentloop.export.methods.words import question, retold, said_and_seen, some_words_on, told_by_privileged
 from agentloop.export.rows import LeftOut, PreferenceRow, SftRow
 from agentloop.prompts import Prompts
@@ -112,4 +111,5 @@ METHOD = Method(
     kinds=(SftRow, PreferenceRow),
     rows=rows,
     needs=(CALLS, SCORE, FEEDBACK),
+    demands=("untrained answers",),
 )

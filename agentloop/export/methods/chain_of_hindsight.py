@@ -24,9 +24,8 @@ from collections.abc import Iterator, Sequence
 
 from agentloop.export.groups import Group
 from agentloop.export.methods import condition, dpo
-from agentloop.export.methods.answers import untrained
+from agentloop.export.methods.answers import flagged, untrained
 from agentloop.export.methods.method import CALLS, SCORE, Method
-from agentloop.export.methods.sft import flagged
 from agentloop.export.rows import FlaggedMessage, LeftOut, PreferenceRow, SftRow
 from agentloop.prompts import Prompts
 from agentloop.types import Message, digest

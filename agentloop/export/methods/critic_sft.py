@@ -19,8 +19,8 @@ import json
 from collections.abc import Iterator
 
 from agentloop.export.groups import Group, Try
+from agentloop.export.methods.answers import flagged
 from agentloop.export.methods.method import CALLS, TOLD, Method
-from agentloop.export.methods.sft import flagged
 from agentloop.export.methods.words import said_and_seen, some_words_on, told_by_privileged
 from agentloop.export.rows import CriticRow, LeftOut
 from agentloop.prompts import Prompts

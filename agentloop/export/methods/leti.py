@@ -23,9 +23,8 @@ from collections.abc import Iterator
 
 from agentloop.export.groups import NOT_MOVABLE, Group, Try
 from agentloop.export.methods import condition
-from agentloop.export.methods.answers import under
+from agentloop.export.methods.answers import flagged, under
 from agentloop.export.methods.method import CALLS, SCORE, Method
-from agentloop.export.methods.sft import flagged
 from agentloop.export.methods.words import said_and_seen, told_by_privileged, words_on
 from agentloop.export.rows import LeftOut, SftRow
 from agentloop.prompts import Prompts
@@ -73,4 +72,5 @@ METHOD = Method(
     kinds=(SftRow,),
     rows=rows,
     needs=(CALLS, SCORE),
+    demands=("others' words",),
 )

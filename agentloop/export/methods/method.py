@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from agentloop.export.groups import Group, Try, Turn
 from agentloop.export.rows import GroupRow, LeftOut, Row
 from agentloop.prompts import Prompts
+
+Demand: TypeAlias = Literal["weights", "others' words", "untrained answers"]
+"""What rows of messages may demand of a format beyond their type. ``weights``: a row counts more or less than
+others. ``others' words``: what another than the model said is trained as well. ``untrained answers``: an
+answer of the model is shown, and not trained, before one that is."""
 
 RowsOf: TypeAlias = Callable[[Group, Prompts], Iterator[Row | LeftOut]]
 
@@ -46,6 +51,9 @@ class Method:
     token_needs: tuple[Need, ...] = ()
     weigh: Callable[[GroupRow], Sequence[float]] | None = None
     attempts: int | None = None
+    demands: tuple[Demand, ...] = ()
+    """What its rows of messages demand on the logs of agentloop's own agents. A log of another kind may
+    demand more, which is found row by row."""
 
     def describe(self) -> str:
         """What the method is and what it needs of a log, in a few lines."""

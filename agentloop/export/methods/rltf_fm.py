@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agentloop.export.groups import Group, Try
+from agentloop.export.methods.answers import flagged
 from agentloop.export.methods.method import CALLS, FEEDBACK, LOGPROBS, SCORE, TOKEN_IDS, Method
 from agentloop.export.methods.rltf_sd import two_turns, weigh
-from agentloop.export.methods.sft import flagged
 from agentloop.export.methods.words import question, retold
 from agentloop.export.rows import GroupRow, LeftOut, SftRow
 from agentloop.prompts import Prompts

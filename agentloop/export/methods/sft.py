@@ -12,42 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agentloop.export.groups import NOT_MOVABLE, Group, Member, Try
+from agentloop.export.groups import Group, Member, Try
+from agentloop.export.methods.answers import as_messages, as_tokens
 from agentloop.export.methods.method import CALLS, SCORE, TOKEN_IDS, Method
-from agentloop.export.rows import FlaggedMessage, LeftOut, SftRow, SftTokensRow
+from agentloop.export.rows import LeftOut, SftRow, SftTokensRow
 from agentloop.prompts import Prompts
-from agentloop.types import Message
 
 
 def rows(group: Group, _: Prompts) -> Iterator[SftRow | LeftOut]:
     """The right answers as messages."""
-    for each in right_answers(group):
-        pieces = group.messages_under_x0(each)
-        if pieces is None:
-            yield LeftOut(NOT_MOVABLE, each.attempt.id)
-            continue
-        for piece in pieces:
-            flags = (False,) * len(piece.prompt) + piece.own
-            messages = zip(piece.prompt + piece.items, flags, strict=True)
-            yield SftRow(
-                messages=tuple(flagged(message, loss) for message, loss in messages),
-                meta=group.meta("sft", [each], role="sft"),
-            )
+    yield from as_messages(group, right_answers(group), method="sft")
 
 
 def token_rows(group: Group, _: Prompts) -> Iterator[SftTokensRow | LeftOut]:
     """The right answers as the token ids that were sampled."""
-    for each in right_answers(group):
-        pieces = group.tokens_under_x0(each)
-        if pieces is None:
-            yield LeftOut(NOT_MOVABLE, each.attempt.id)
-            continue
-        for piece in pieces:
-            yield SftTokensRow(
-                input_ids=piece.prompt + piece.items,
-                loss_mask=(0,) * len(piece.prompt) + tuple(map(int, piece.own)),
-                meta=group.meta("sft", [each], role="sft"),
-            )
+    yield from as_tokens(group, right_answers(group), method="sft")
 
 
 def right_answers(group: Group) -> Iterator[Try]:
@@ -56,11 +35,6 @@ def right_answers(group: Group) -> Iterator[Try]:
         each = _right_answer(member)
         if each is not None:
             yield each
-
-
-def flagged(message: Message, loss: bool) -> FlaggedMessage:
-    """The message with its loss flag."""
-    return {"role": message["role"], "content": message["content"], "loss": loss}
 
 
 def _right_answer(member: Member) -> Try | None:
