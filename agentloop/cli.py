@@ -267,6 +267,43 @@ def memory_forget(
     keeping.forget(folder, id)
 
 
+@memory_app.command("graduate")
+def memory_graduate(
+    folder: Annotated[Path, typer.Argument(help="folder of a memory")],
+    tasks: Tasks,
+    out: Out,
+    model: Model = "local/tiny",
+    environment: Environment = "sql",
+    database: Database = None,
+    critic: Critic = "auto",
+    level: Level = "explained",
+    max_steps: MaxSteps = 1,
+    writes: Writes = False,
+    temperature: Temperature = 0.0,
+    max_tokens: MaxTokens = 256,
+    api_base: ApiBase = None,
+    count: Count = None,
+    concurrency: Concurrency = 16,
+    seed: Seed = 0,
+    budget_calls: Calls = None,
+    budget_tokens: Tokens = None,
+    budget_dollars: Dollars = None,
+    budget_seconds: Seconds = None,
+    minimum: Annotated[int, typer.Option(help="held-out tasks that must have tried a correction")] = 5,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be retired; mark none")] = False,
+    json: Json = False,
+) -> None:
+    """Retire corrections that training has absorbed: held-out tasks pass as often without them."""
+    from agentloop.commands import graduating
+
+    wanted = _wanted({**locals(), "memory": None, "attempts": 1, "reflect": False})
+    budget = _budget(budget_calls, budget_tokens, budget_dollars, budget_seconds)
+    settings: dict[str, Any] = {"concurrency": concurrency, "seed": seed, "budget": budget}
+    asked = graduating.Asked(folder=folder, tasks=tasks, count=count, out=out, minimum=minimum, dry=dry_run)
+    if not graduating.graduate(wanted, asked, settings=settings, as_json=json):
+        raise typer.Exit(UNFINISHED)
+
+
 @app.command()
 def doctor(
     model: Annotated[list[str], typer.Option(help="a model to ask; may be given several times")] = DOCTORED,

@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/train_tiny.py --out /tmp/train-tiny --jobs 2
 
-Sweeps the learning rate of every method over the same grid on the development split (seed 1, half the answers
-on the whole tasks), then trains
+Sweeps the learning rate of every method over the same grid on the development split (seed 1; on the whole
+tasks with half the answers, and then the two best of each online method with all of them), then trains
 with the best rate and seeds 11, 12, 13, measures greedy first tries on locked tasks, and writes the
 tables into benchmarks/RESULTS.md. What is done already in ``--out`` is not done again.
 """
@@ -21,6 +21,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from agentloop import tiny
@@ -42,14 +43,14 @@ RATES = (2.5e-4, 5e-4, 1e-3, 2e-3)
 SEEDS = (11, 12, 13)
 ONLINE = ("raft", "grpo", "rltf-sd", "rltf-sd-fm", "critique-grpo")
 OFFLINE = ("ilf", "fcp", "leti")
-CONTROLS = (("rltf-sd", "other"), ("rltf-sd", "blank"), ("critique-grpo", "other"))
+CONTROLS = (("rltf-sd", "other"), ("rltf-sd", "blank"))
 SPARSE = ("raft", "grpo", "rltf-sd", "critique-grpo")
 ANSWERS = {"whole": 5120, "sparse": 1280}
 """Sampled completions of a training: the sparse one has a quarter."""
 STEPS = 40
 """More than the answers allow; offline, the number of batches."""
-LOCKED = 2
-"""Draws the locked tasks; earlier draws were looked at while the model and the memory were made."""
+LOCKED = 3
+"""Draws the locked tasks; earlier draws were looked at while model, memory and this sweep were made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,45 +63,78 @@ class Job:
     split: str = "whole"
     control: str = "none"
     locked: bool = False
+    first_round: bool = False
 
     @property
     def answers(self) -> int:
-        """The most completions it may sample; the sweep of the whole tasks makes do with half."""
-        return ANSWERS[self.split] // (1 if self.locked or self.split == "sparse" else 2)
+        """The most completions it may sample; the first round on the whole tasks makes do with half."""
+        return ANSWERS[self.split] // (2 if self.first_round and self.split == "whole" else 1)
+
+    @property
+    def draw(self) -> int:
+        """Which draw of tasks it is measured on."""
+        return LOCKED if self.locked else 5
 
     @property
     def name(self) -> str:
         """What its files are called."""
-        kind = "final" if self.locked else "sweep"
-        return f"{kind}-{self.split}-{self.method}-{self.control}-{self.rate:g}-{self.seed}"
+        kind = "final" if self.locked else "sweep" if self.first_round else "second"
+        return f"{kind}-{self.training}"
+
+    def folder(self, out: Path) -> Path:
+        """Where the training lies; the second round's trainings are the final ones of their seed."""
+        return out / f"{'sweep' if self.first_round else 'final'}-{self.training}"
+
+    @property
+    def training(self) -> str:
+        """What it trains, wherever that is measured."""
+        return f"{self.split}-{self.method}-{self.control}-{self.rate:g}-{self.seed}"
 
 
 def held_out(job: Job, count: int) -> dict[str, list[Task]]:
     """The tasks that a training is measured on."""
-    if not job.locked:
-        return {"dev": tiny.tasks("dev", count, seed=5, houses=[HOUSE], sparse=job.split == "sparse")}
     others = [house.name for house in tiny.HOUSES if house.name != HOUSE]
     families = [one.table for one in tiny.HELD_OUT]
-    locked = partial(tiny.tasks, "test", count, LOCKED)
-    sparse = job.split == "sparse"
+    drawn = partial(tiny.tasks, "test" if job.locked else "dev", seed=job.draw)
+    rest, sparse = count // 2, job.split == "sparse"
     return {
-        "known": locked(houses=[HOUSE], sparse=sparse),
-        "held_out": locked(houses=[HOUSE], families=families, sparse=sparse),
-        "out_of_scope": locked(houses=others),
+        "known": drawn(count, houses=[HOUSE], sparse=sparse),
+        "held_out": drawn(rest, houses=[HOUSE], families=families, sparse=sparse),
+        "out_of_scope": drawn(rest, houses=others),
     }
 
 
 def carry_out(job: Job, out: Path, count: int) -> None:
     """Train and measure; the result lies in ``out/NAME.json``."""
-    folder = out / job.name
+    folder = job.folder(out)
+    with closing(SQLEnvironment()) as environment:
+        if not (folder / "checkpoint").is_dir():
+            _train(job, out, environment)
+        build = partial(reflect_and_retry, environment=environment, critic=sees_hidden(tiny.critic()))
+        results = _measure(job, folder / "checkpoint", build, folder, count)
+    lines = [json.loads(line) for line in (folder / "training.jsonl").read_text().splitlines()]
+    completions = sum(line["completions"] for line in lines)
+    if job.method in OFFLINE:
+        completions = sum(len(each.calls) for each in _log(out, job)())
+    told = {**asdict(job), "draw": job.draw, "completions": completions, "results": results}
+    _write(out / f"{job.name}.json", told)
+
+
+def _train(job: Job, out: Path, environment: SQLEnvironment) -> None:
+    folder = job.folder(out)
     tasks = tiny.tasks("train", 1500, seed=3, houses=[HOUSE], sparse=job.split == "sparse")
     recipe = replace(recipe_for(job.method, tiny=True), learning_rate=job.rate)
     if job.split == "sparse":
         recipe = replace(recipe, tasks=16)
-    with closing(SQLEnvironment()) as environment:
-        critic = _critic(job, out, tasks, environment)
-        build = partial(reflect_and_retry, environment=environment, critic=critic)
-        settings = Settings(
+    critic = _critic(job, out, tasks, environment)
+    build = partial(reflect_and_retry, environment=environment, critic=critic)
+    train(
+        recipe,
+        model="local/tiny",
+        out=folder,
+        practice=Practice(agent=build, tasks=tasks, grader=result_match) if recipe.online else None,
+        log=None if recipe.online else _log(out, job),
+        settings=Settings(
             steps=STEPS if recipe.online else 20,
             completions=job.answers,
             rows=128 if job.method == "ilf" else 512,
@@ -108,31 +142,20 @@ def carry_out(job: Job, out: Path, count: int) -> None:
             max_tokens=48,
             seed=job.seed,
             save_every=1000,
-        )
-        practice = Practice(agent=build, tasks=tasks, grader=result_match)
-        log = None if recipe.online else _log(out, job)
-        done = train(
-            recipe,
-            model="local/tiny",
-            out=folder,
-            practice=practice if recipe.online else None,
-            log=log,
-            settings=settings,
-            resume=(folder / "training.json").is_file(),
-        )
-        results = _measure(job, done.checkpoint, build, folder, settings, count)
-    completions = done.completions or sum(len(each.calls) for each in (log() if log else ()))
-    _write(out / f"{job.name}.json", {**asdict(job), "completions": completions, "results": results})
+        ),
+        resume=(folder / "training.json").is_file(),
+    )
 
 
 def _measure(
-    job: Job, checkpoint: Path, build: Any, folder: Path, settings: Settings, count: int
+    job: Job, checkpoint: Path, build: Any, folder: Path, count: int
 ) -> dict[str, dict[str, list[float]]]:
+    settings = Settings(threads=1, max_tokens=48)
     return {
         name: first_tries(
             checkpoint,
             Practice(agent=build, tasks=tasks, grader=result_match),
-            folder / "measured" / name,
+            folder / "measured" / f"{name}-{job.draw}",
             settings,
         ).figures.results
         for name, tasks in held_out(job, count).items()
@@ -230,28 +253,53 @@ def _words(job: Job, out: Path, tasks: Sequence[Task], environment: SQLEnvironme
 def base(out: Path, split: str, count: int) -> None:
     """The untrained model on the locked tasks, greedily; and pass@8 at temperature 1 on the known ones."""
     job = Job(method="base", rate=0.0, seed=0, split=split, locked=True)
-    settings = Settings(threads=1, max_tokens=48)
     with closing(SQLEnvironment()) as environment:
         build = partial(reflect_and_retry, environment=environment, critic=sees_hidden(tiny.critic()))
-        results = _measure(job, tiny.checkpoint(), build, out / job.name, settings, count)
+        results = _measure(job, tiny.checkpoint(), build, out / job.name, count)
         model = ChatModel("local/tiny", temperature=1.0, max_tokens=48, threads=1)
         run = improve(
             build(model=model, attempts=1),
             held_out(job, count)["known"],
-            folder=out / job.name / "eight",
+            folder=out / job.name / f"eight-{LOCKED}",
             samples=8,
             grader=result_match,
             concurrency=64,
         )
     eight = [float(max(passed)) for passed in run.figures.results.values()]
-    _write(out / f"base-{split}.json", {"results": results, "pass_at_8": sum(eight) / len(eight)})
+    _write(
+        out / f"base-{split}.json", {"draw": LOCKED, "results": results, "pass_at_8": sum(eight) / len(eight)}
+    )
 
 
 def sweep_jobs() -> list[Job]:
-    """Every method at every rate, on the development split."""
-    whole = [Job(method=method, rate=rate, seed=1) for method in (*ONLINE, *OFFLINE) for rate in RATES]
-    sparse = [Job(method=method, rate=rate, seed=1, split="sparse") for method in SPARSE for rate in RATES]
-    return sparse + whole
+    """The first round: every method at every rate, on the development split."""
+    kinds = [("sparse", method) for method in SPARSE] + [("whole", method) for method in (*ONLINE, *OFFLINE)]
+    return [
+        Job(method=method, rate=rate, seed=1, split=split, first_round=True)
+        for split, method in kinds
+        for rate in RATES
+    ]
+
+
+def second_jobs(out: Path) -> list[Job]:
+    """The second round: the two best rates of each online method, with all the answers."""
+    found = scores(out, [job for job in sweep_jobs() if job.split == "whole" and job.method in ONLINE])
+    best = [
+        sorted((job for job in found if job.method == method), key=lambda job: -found[job])[:2]
+        for method in ONLINE
+    ]
+    return [replace(job, first_round=False, seed=SEEDS[0]) for pair in best for job in pair]
+
+
+def scores(out: Path, jobs: Sequence[Job]) -> dict[Job, float]:
+    """The development pass rate of each job that is done: the mean of the three sets of tasks."""
+    found = {}
+    for job in jobs:
+        path = out / f"{job.name}.json"
+        if path.is_file():
+            sets = json.loads(path.read_text())["results"].values()
+            found[job] = fmean(fmean(each[0] for each in results.values()) for results in sets)
+    return found
 
 
 def final_jobs(best: dict[tuple[str, str], float]) -> list[Job]:
@@ -267,17 +315,14 @@ def final_jobs(best: dict[tuple[str, str], float]) -> list[Job]:
 
 
 def best_rates(out: Path) -> dict[tuple[str, str], float]:
-    """The rate with the best development pass rate of each method and split; the lower one in a tie."""
-    rates: dict[tuple[str, str], tuple[float, float]] = {}
-    for job in sweep_jobs():
-        path = out / f"{job.name}.json"
-        if path.is_file():
-            passed = json.loads(path.read_text())["results"]["dev"].values()
-            score = sum(each[0] for each in passed) / len(passed)
-            key = (job.method, job.split)
-            if key not in rates or score > rates[key][0]:
-                rates[key] = (score, job.rate)
-    return {key: rate for key, (_, rate) in rates.items()}
+    """The rate of each method and split that was best in the last round it came to; the lower in a tie."""
+    found = {**scores(out, sweep_jobs()), **scores(out, second_jobs(out))}
+    rates = {}
+    for method, split in dict.fromkeys((job.method, job.split) for job in found):
+        own = [job for job in found if (job.method, job.split) == (method, split)]
+        last = [job for job in own if not job.first_round] or own
+        rates[method, split] = max(last, key=lambda job: (found[job], -job.rate)).rate
+    return rates
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:
@@ -286,10 +331,15 @@ def _write(path: Path, value: dict[str, Any]) -> None:
     partial.replace(path)
 
 
+def _is_done(path: Path, draw: int) -> bool:
+    return path.is_file() and json.loads(path.read_text()).get("draw") == draw
+
+
 def _run_all(jobs: Sequence[Job], arguments: argparse.Namespace) -> None:
     for seed in sorted({job.seed for job in jobs if job.method in OFFLINE}):
         collect_log(arguments.out, seed)
-    left = [job for job in jobs if not (arguments.out / f"{job.name}.json").is_file()]
+    done = {job for job in jobs if _is_done(arguments.out / f"{job.name}.json", job.draw)}
+    left = [job for job in jobs if job not in done]
 
     def one(job: Job) -> None:
         command = [sys.executable, __file__, "--out", str(arguments.out), "--tasks", str(arguments.tasks)]
@@ -314,8 +364,9 @@ def main() -> None:
         carry_out(Job(**arguments.job), arguments.out, arguments.tasks)
         return
     _run_all(sweep_jobs(), arguments)
+    _run_all(second_jobs(arguments.out), arguments)
     for split in ANSWERS:
-        if not (arguments.out / f"base-{split}.json").is_file():
+        if not _is_done(arguments.out / f"base-{split}.json", LOCKED):
             base(arguments.out, split, arguments.tasks)
     _run_all(final_jobs(best_rates(arguments.out)), arguments)
     from train_tiny_table import write_tables

@@ -17,8 +17,10 @@ from train_tiny import (
     RATES,
     SEEDS,
     SPARSE,
+    Job,
     best_rates,
     final_jobs,
+    second_jobs,
     sweep_jobs,
 )
 
@@ -30,9 +32,17 @@ The agent of one house ({house}) is trained; its words have readings that only f
 without feedback or memory, on {tasks} locked tasks a column (test split, draw {draw}, looked at once); seeds {seeds}, all
 of them here. Every training sampled at most {whole:,} answers, {sparse:,} on the sparse tasks. Differences in points,
 paired by task, seeds averaged within a task, bootstrap 95 % intervals over tasks. Learning rates were swept alike on
-the development split (seed 1, half the answers on the whole tasks). Settings are the recipes `TINY` of agentloop/training/recipes.py; where they depart from
+the development split (below). Settings are the recipes `TINY` of agentloop/training/recipes.py; where they depart from
 the papers, they say so. **Privileged**: the critic knew the intended query, so part of the gain is built in.
+Rates were first chosen by known development tasks at half the answers alone, which took 2e-3 for RLTF-SD and
+Critique-GRPO: on locked draw 2 that gave RLTF-SD 86.5 on known tasks but no gain on held-out families (51.8), and
+Critique-GRPO 74.5 (one seed). So a second round was added, and the tables stand on a draw that nothing was chosen by.
 """  # noqa: E501
+_SWEPT = """
+The sweep: pass rates on the development split on known tasks (600) / held-out families (300) / other houses (300); a first
+round with seed 1, on the whole tasks with half the answers, then the two best rates of each online method with all of
+them (seed 11). The rate with the best mean of the three in its last round was taken.
+"""
 _SEEDS = ", ".join(map(str, SEEDS))
 COMMAND = "OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/train_tiny.py --out /tmp/train-tiny --jobs 2"
 Results = Mapping[str, Sequence[float]]
@@ -187,20 +197,26 @@ def _sparse(found: Measured) -> list[str]:
 
 def _sweep(found: Measured, out: Path) -> list[str]:
     lines = [
-        "The sweep: pass rate on the development split (600 tasks, seed 1), and the rate that was taken:",
+        fill(_SWEPT.strip(), 120),
         "",
         f"| method | tasks | {' | '.join(f'{rate:g}' for rate in RATES)} | taken |",
         f"|---|---|{'---|' * len(RATES)}---|",
     ]
-    jobs = sweep_jobs()
-    for method, split in dict.fromkeys((job.method, job.split) for job in jobs):
-        cells = []
-        for job in jobs:
-            if (job.method, job.split) == (method, split):
-                result = json.loads((out / f"{job.name}.json").read_text())
-                cells.append(_rate(result["results"]["dev"]))
-        lines.append(f"| {method} | {split} | {' | '.join(cells)} | {found.rates[method, split]:g} |")
+    for name, jobs in (("", sweep_jobs()), (", second round", second_jobs(out))):
+        for method, split in dict.fromkeys((job.method, job.split) for job in jobs):
+            told = {job.rate: job for job in jobs if (job.method, job.split) == (method, split)}
+            cells = [_sets(out, told.get(rate)) for rate in RATES]
+            lines.append(
+                f"| {method} | {split}{name} | {' | '.join(cells)} | {found.rates[method, split]:g} |"
+            )
     return lines
+
+
+def _sets(out: Path, job: Job | None) -> str:
+    if job is None:
+        return ""
+    results = json.loads((out / f"{job.name}.json").read_text())["results"]
+    return " / ".join(_rate(each) for each in results.values())
 
 
 def _over(found: Measured, method: str, other: str, split: str, tasks: str) -> str:

@@ -1,4 +1,4 @@
-"""Rows as tensors: shares of the loss that do not depend on the cut, padding, and the logits that are asked for."""
+"""Rows as tensors: shares of the loss whatever the cut, padding, and the logits that are asked for."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,13 +18,13 @@ ROLES = ["rl", "sd", "refinement"]
 
 
 def whole(rows: list[Any], losses: list[Any], by: Any) -> Any:
-    """The loss of all rows in one padded table, by the reference of losses.py."""
+    """The loss of all rows in one padded table, by the reference of losses.py; sums are divided as well."""
     width = max(len(each.input_ids) for each in rows)
     table, mask = torch.zeros(len(rows), width), torch.zeros(len(rows), width)
     for at, (each, values) in enumerate(zip(rows, losses, strict=True)):
         table[at, : len(values)] = values
         mask[at, : len(values)] = torch.tensor([float(label != IGNORED) for label in each.labels])
-    return normalised(table, mask, by=by, constant=7)
+    return normalised(table, mask, by=by, constant=7) / (7 if by == "sum" else 1)
 
 
 def in_micro_batches(rows: list[Any], losses: list[Any], by: Any, *, tokens: int) -> Any:

@@ -79,6 +79,5 @@ def test_praise_is_the_same_for_the_same_log_in_another_order() -> None:
     assert usual_praise(told) == usual_praise(told[::-1])
 
 
-
 def test_a_checkpoint_without_texts_of_its_own_has_the_usual_ones(tmp_path: Path) -> None:
     assert own_prompts(tmp_path).text("task") == Prompts().text("task")

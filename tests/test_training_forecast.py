@@ -31,9 +31,9 @@ def gpt2(tmp_path_factory: Any) -> Path:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     folder = tmp_path_factory.mktemp("gpt2")
-    GPT2LMHeadModel(GPT2Config(vocab_size=99, n_positions=32, n_embd=16, n_layer=2, n_head=2)).save_pretrained(
-        folder
-    )
+    GPT2LMHeadModel(
+        GPT2Config(vocab_size=99, n_positions=32, n_embd=16, n_layer=2, n_head=2)
+    ).save_pretrained(folder)
     return folder
 
 
@@ -45,7 +45,11 @@ def test_parameters_and_bytes_are_those_of_the_closed_form(base: Path) -> None:
     found = forecast(base, GRPO, small(micro_batch=1000), steps=7)
     assert found.parameters == found.trained == PARAMETERS
     assert found.parameters == sum(each.numel() for each in load(base, small()).parameters())
-    assert (found.weights, found.gradients, found.optimiser) == (4 * PARAMETERS, 4 * PARAMETERS, 8 * PARAMETERS)
+    assert (found.weights, found.gradients, found.optimiser) == (
+        4 * PARAMETERS,
+        4 * PARAMETERS,
+        8 * PARAMETERS,
+    )
     assert found.activations == 1000 * WIDTH * LAYERS * 34 * 2
     assert found.logits == 2 * 4 * 1000 * WORDS
     assert found.total == 16 * PARAMETERS + found.activations + found.logits
@@ -113,5 +117,3 @@ def test_the_summary_names_every_part(base: Path) -> None:
     for part in ("weights", "gradients", "optimiser", "activations", "logits"):
         assert part in told
     assert "KiB" in told
-
-

@@ -1,4 +1,4 @@
-"""Logged rows in batches: each once in a lap, groups whole, and one clear error where nothing can be learnt."""
+"""Logged rows in batches: each once in a lap, groups whole, one clear error where nothing can be learnt."""
 
 import json
 import math

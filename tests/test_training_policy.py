@@ -12,7 +12,7 @@ from agentloop import ChatModel
 from agentloop.errors import BadInput
 from agentloop.models import LocalModel, renderer
 from agentloop.training.machine import accelerator_for
-from agentloop.training.policy import folder_of, load, sampler, write_checkpoint
+from agentloop.training.policy import context_of, folder_of, load, sampler, write_checkpoint
 from tests.random_checkpoint import make_checkpoint
 from tests.training_practice import small, torch, weights_of
 
@@ -36,6 +36,14 @@ def test_a_model_is_named_as_everywhere(base: Path) -> None:
 def test_what_holds_no_checkpoint_is_refused(name: str) -> None:
     with pytest.raises(BadInput, match="no checkpoint folder to train.*give local/tiny, or the folder"):
         folder_of(name)
+
+
+def test_what_the_model_can_hold_is_what_its_config_says(base: Path, tmp_path: Path) -> None:
+    assert context_of(base) == 256
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2", "n_positions": 77}')
+    assert context_of(tmp_path) == 77
+    (tmp_path / "config.json").write_text('{"model_type": "bloom"}')
+    assert context_of(tmp_path) is None
 
 
 def test_weights_are_trained_in_float32_whatever_they_were_saved_in(base: Path, tmp_path: Path) -> None:
@@ -141,16 +149,16 @@ def test_a_checkpoint_takes_the_place_of_an_earlier_one_whole(
     assert not (tmp_path / "out.partial").exists()
 
 
-def test_the_sampler_speaks_with_the_weights_in_training(base: Path) -> None:
+def test_the_sampler_speaks_with_the_weights_in_training_at_the_temperature_asked_for(base: Path) -> None:
     module = load(base, small())
     model = sampler(base, module, small(max_tokens=1, temperature=0.5))
     with torch.no_grad():
-        module.lm_head.weight.zero_()
-        module.model.norm.weight.fill_(1.0)
+        module.lm_head.weight.mul_(0.7)
     (reply,) = asyncio.run(model.complete([{"role": "user", "content": "hello"}], seed=1))
     model.close()
-    size = module.config.vocab_size
-    assert list(reply.logprobs or ()) == pytest.approx([-torch.log(torch.tensor(float(size))).item()])
+    logits = module(torch.tensor([reply.prompt_token_ids])).logits[0, -1]
+    wanted = (logits / 0.5).log_softmax(-1)[reply.token_ids[0]].item()
+    assert list(reply.logprobs or ()) == pytest.approx([wanted], abs=1e-4)
 
 
 def test_a_tokenizer_without_a_chat_template_is_refused(tmp_path: Path) -> None:

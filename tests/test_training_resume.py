@@ -67,6 +67,22 @@ class Trainings:
         assert self.begin(out, resume=resume, until=until) == -signal.SIGKILL, "it ended before its moment"
 
 
+@pytest.fixture(scope="module")
+def on_a_log(nursery: Any, base: Path, tmp_path_factory: Any) -> tuple[Trainings, Path]:
+    """Trainings on a log, and one of them that nothing broke."""
+    trainings, out = Trainings(nursery, base, online=False), tmp_path_factory.mktemp("log") / "whole"
+    trainings.whole(out)
+    return trainings, out
+
+
+@pytest.fixture(scope="module")
+def in_practice(nursery: Any, base: Path, tmp_path_factory: Any) -> tuple[Trainings, Path]:
+    """Trainings on rollouts of their own, and one of them that nothing broke."""
+    trainings, out = Trainings(nursery, base, online=True), tmp_path_factory.mktemp("practice") / "whole"
+    trainings.whole(out)
+    return trainings, out
+
+
 def lines(out: Path) -> list[dict[str, Any]]:
     path = out / "training.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
@@ -128,13 +144,11 @@ def check_the_same(out: Path, found: list[dict[str, Any]], *, as_in: Path, withi
     ],
 )
 def test_a_training_on_a_log_that_was_killed_ends_as_if_it_had_not_been(
-    nursery: Any, base: Path, tmp_path: Path, moment: Any
+    on_a_log: Any, tmp_path: Path, moment: Any
 ) -> None:
-    trainings = Trainings(nursery, base, online=False)
-    trainings.whole(tmp_path / "whole")
-    out = tmp_path / "killed"
+    (trainings, whole), out = on_a_log, tmp_path / "killed"
     trainings.killed(out, until=moment)
-    check_the_same(out, trainings.whole(out, resume=True), as_in=tmp_path / "whole", within=0.0)
+    check_the_same(out, trainings.whole(out, resume=True), as_in=whole, within=0.0)
 
 
 @pytest.mark.parametrize(
@@ -146,35 +160,32 @@ def test_a_training_on_a_log_that_was_killed_ends_as_if_it_had_not_been(
     ],
 )
 def test_a_policy_in_practice_that_was_killed_ends_as_if_it_had_not_been(
-    nursery: Any, base: Path, tmp_path: Path, moment: Any
+    in_practice: Any, tmp_path: Path, moment: Any
 ) -> None:
-    trainings = Trainings(nursery, base, online=True)
-    trainings.whole(tmp_path / "whole")
-    out = tmp_path / "killed"
+    (trainings, whole), out = in_practice, tmp_path / "killed"
     trainings.killed(out, until=moment)
-    before = {path.name: path.read_bytes() for path in (out / "rollouts").rglob("journal.jsonl")}
-    check_the_same(out, trainings.whole(out, resume=True), as_in=tmp_path / "whole", within=2e-3)
-    after = {path.name: path.read_bytes() for path in (out / "rollouts").rglob("journal.jsonl")}
-    assert all(after[name].startswith(kept[: kept.rfind(b"\n")]) for name, kept in before.items())
+    before = journals(out)
+    check_the_same(out, trainings.whole(out, resume=True), as_in=whole, within=2e-3)
+    after = journals(out)
+    assert before
+    assert all(after[path].startswith(kept[: kept.rfind(b"\n") + 1]) for path, kept in before.items())
 
 
-def test_a_training_that_is_killed_again_and_again_still_ends_the_same(
-    nursery: Any, base: Path, tmp_path: Path
-) -> None:
-    trainings = Trainings(nursery, base, online=False)
-    trainings.whole(tmp_path / "whole")
-    out = tmp_path / "killed"
+def journals(out: Path) -> dict[Path, bytes]:
+    """What the rollouts have written down."""
+    return {path: path.read_bytes() for path in (out / "rollouts").rglob("journal.jsonl")}
+
+
+def test_a_training_that_is_killed_again_and_again_still_ends_the_same(on_a_log: Any, tmp_path: Path) -> None:
+    (trainings, whole), out = on_a_log, tmp_path / "killed"
     trainings.killed(out, until=in_learning(2, 0.05))
     for moment in (saving(SAVE_EVERY), in_learning(5, 0.02), saving(STEPS)):
         trainings.killed(out, until=moment, resume=True)
-    check_the_same(out, trainings.whole(out, resume=True), as_in=tmp_path / "whole", within=0.0)
+    check_the_same(out, trainings.whole(out, resume=True), as_in=whole, within=0.0)
 
 
-def test_a_training_that_has_ended_can_be_asked_for_again_and_learns_no_more(
-    nursery: Any, base: Path, tmp_path: Path
-) -> None:
-    trainings = Trainings(nursery, base, online=False)
-    first = trainings.whole(tmp_path / "out")
-    weights = (tmp_path / "out" / "checkpoint" / "model.safetensors").read_bytes()
-    assert trainings.whole(tmp_path / "out", resume=True) == first
-    assert (tmp_path / "out" / "checkpoint" / "model.safetensors").read_bytes() == weights
+def test_a_training_that_has_ended_can_be_asked_for_again_and_learns_no_more(on_a_log: Any) -> None:
+    trainings, out = on_a_log
+    before, weights = lines(out), (out / "checkpoint" / "model.safetensors").read_bytes()
+    assert trainings.whole(out, resume=True) == before
+    assert (out / "checkpoint" / "model.safetensors").read_bytes() == weights

@@ -134,6 +134,15 @@ def test_a_rewrite_of_herl_has_no_log_probs_of_the_other_prompt() -> None:
     assert all(each.logprobs is not None for each in of_role(rows, "rl"))
 
 
+def test_the_standard_deviation_of_grpo_is_an_option_that_can_be_left_out() -> None:
+    group = group_of((1.0,), (0.0,), (0.0,), (0.0,))
+    plain = made(PUBLISHED["grpo"].with_changes(weigh={"scale": "none"}), group)
+    assert [weight_of(each) for each in plain] == pytest.approx([0.75, -0.25, -0.25, -0.25])
+    assert [weight_of(each) for each in made("grpo", group)] == pytest.approx(
+        [1.5, -0.5, -0.5, -0.5], rel=1e-3
+    )
+
+
 def test_herl_without_bonus_and_rewrites_is_grpo() -> None:
     group = group_of((0.5,), (0.2,), (0.1,))
     herl = made(PUBLISHED["herl"].with_changes(weigh={"bonus": 0.0}), group)
@@ -169,6 +178,17 @@ def tiny() -> Any:
             num_attention_heads=1,
         )
     )
+
+
+# What is too long
+
+
+def test_rows_longer_than_the_model_can_hold_are_left_out_and_counted() -> None:
+    whole = rows_of(worked_example(), PUBLISHED["rltf-fm"], render=render)
+    lengths = sorted(len(each.input_ids) for each in whole.rows)
+    found = rows_of(worked_example(), PUBLISHED["rltf-fm"], render=render, longest=lengths[4])
+    assert sorted(len(each.input_ids) for each in found.rows) == [n for n in lengths if n <= lengths[4]]
+    assert found.survey.left_out[f"longer than {lengths[4]} tokens"] == len(whole.rows) - len(found.rows) > 0
 
 
 # Which tasks come when
@@ -210,7 +230,9 @@ def test_the_seed_decides_the_order() -> None:
 
 def test_tasks_of_the_locked_split_are_refused() -> None:
     given = Practice(agent=partial(reflect_and_retry, critic=critic_of_letters), tasks=tasks(2, split="test"))
-    with pytest.raises(BadInput, match=r"2 of the tasks.*locked test split \(t0 .*give tasks of train or dev"):
+    with pytest.raises(
+        BadInput, match=r"2 of the tasks.*locked test split \(t0 .*give tasks of train or dev"
+    ):
         Rollouts(given, PLAIN, small(), folder=Path("nowhere"))
 
 
@@ -265,9 +287,7 @@ def test_the_policy_writes_itself_notes_only_where_the_method_reflects(tmp_path:
 
     def agent(*, model: Any, attempts: int, reflect: Any) -> Any:
         asked.append((attempts, reflect is model))
-        return reflect_and_retry(
-            model=model, critic=critic_of_letters, attempts=attempts, reflect=reflect
-        )
+        return reflect_and_retry(model=model, critic=critic_of_letters, attempts=attempts, reflect=reflect)
 
     for method in ("grpo", "rltf-sd", "reflect-retry-reward"):
         recipe = quick(method, samples=1)

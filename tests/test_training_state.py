@@ -38,6 +38,12 @@ def test_a_training_begins_in_a_new_or_an_empty_folder(accelerator: Any, tmp_pat
         assert json.loads((tmp_path / name / "training.json").read_text())["model"] == "m"
 
 
+def test_what_a_kill_at_the_very_beginning_leaves_is_no_hindrance(accelerator: Any, tmp_path: Path) -> None:
+    (tmp_path / "training.partial").write_text('{"mod')
+    begun(accelerator, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["training.json"]
+
+
 def test_a_folder_with_a_training_is_refused_without_resume(accelerator: Any, tmp_path: Path) -> None:
     begun(accelerator, tmp_path)
     with pytest.raises(BadInput, match="holds a training already; give --resume"):
@@ -69,7 +75,9 @@ def test_a_folder_with_other_things_is_refused_and_left_alone(accelerator: Any, 
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 
-def test_a_file_in_the_place_of_the_folder_is_refused_and_left_alone(accelerator: Any, tmp_path: Path) -> None:
+def test_a_file_in_the_place_of_the_folder_is_refused_and_left_alone(
+    accelerator: Any, tmp_path: Path
+) -> None:
     (tmp_path / "out").write_text("mine")
     with pytest.raises(BadInput, match="holds no training"):
         begun(accelerator, tmp_path / "out")
@@ -119,7 +127,13 @@ class Server:
 def test_what_does_not_change_what_is_learnt_may_change(accelerator: Any, tmp_path: Path) -> None:
     begun(accelerator, tmp_path)
     settings = small(
-        micro_batch=7, concurrency=3, save_every=2, threads=1, trackers=("wandb",), publish=Server(), cpu=False
+        micro_batch=7,
+        concurrency=3,
+        save_every=2,
+        threads=1,
+        trackers=("wandb",),
+        publish=Server(),
+        cpu=False,
     )
     begin(accelerator, tmp_path, request(settings), resume=True)
 

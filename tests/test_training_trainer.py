@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from agentloop import Attempt, ChatModel, Feedback, Run, reflect_and_retry
-from agentloop.errors import BadInput, JournalCorrupt
+from agentloop.errors import BadInput
 from agentloop.training import PUBLISHED, Practice, Recipe, Step, train
-from tests.export_logs import Tried, log
+from tests.export_logs import Tried, log, worked_example
 from tests.random_checkpoint import make_checkpoint
 from tests.training_practice import (
     critic_of_letters,
@@ -30,7 +30,7 @@ ONLINE = [name for name, recipe in PUBLISHED.items() if recipe.online and name !
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: Any) -> Path:
-    return make_checkpoint(tmp_path_factory.mktemp("base"))
+    return make_checkpoint(tmp_path_factory.mktemp("base"), context=1024)
 
 
 def lines(out: Path) -> list[dict[str, Any]]:
@@ -56,9 +56,7 @@ def test_a_method_practises_and_changes_the_weights(base: Path, tmp_path: Path, 
 
 def test_a_training_that_learnt_nothing_says_so_and_why(base: Path, tmp_path: Path) -> None:
     """A policy that seldom fails twice in the same words has no two reflections to compare."""
-    done = train(
-        quick(REFLECTS), model=base, out=tmp_path, practice=practice(), settings=small(steps=1)
-    )
+    done = train(quick(REFLECTS), model=base, out=tmp_path, practice=practice(), settings=small(steps=1))
     assert done.steps[0]["rows"] == 0
     assert "nothing was learnt" in done.summary()
     assert "no other reflection on the same failed attempt" in done.summary()
@@ -151,18 +149,28 @@ def test_none_steps_of_a_log_are_as_many_as_hold_each_row_once(base: Path, tmp_p
 
 
 def test_a_log_that_comes_one_at_a_time_is_taken_too(base: Path, tmp_path: Path) -> None:
-    done = train(
-        quick("fcp"), model=base, out=tmp_path, log=iter(two_turn_log()), settings=small(steps=1)
-    )
+    done = train(quick("fcp"), model=base, out=tmp_path, log=iter(two_turn_log()), settings=small(steps=1))
     assert done.steps[0]["rows"] == 15
     assert "<EF>Right.</EF>" in (done.checkpoint / "prompts" / "task.md").read_text()
 
 
+def test_rows_that_the_model_cannot_hold_are_left_out_of_a_log(tmp_path: Path) -> None:
+    narrow = make_checkpoint(tmp_path / "narrow", context=128)
+    long = log("count/9", Tried("much " * 30, 0.0, told="Shorter."), group="count")
+    done = train(
+        quick("grpo"),
+        model=narrow,
+        out=tmp_path / "out",
+        log=[*worked_example(), long],
+        settings=small(steps=1),
+    )
+    assert done.left_out["longer than 128 tokens"] == 1
+    assert done.steps[0]["left_out"] == done.left_out
+
+
 def test_progress_is_told_of_every_step(base: Path, tmp_path: Path) -> None:
     told: list[Step] = []
-    train(
-        quick("raft"), model=base, out=tmp_path, log=two_turn_log(), settings=small(), progress=told.append
-    )
+    train(quick("raft"), model=base, out=tmp_path, log=two_turn_log(), settings=small(), progress=told.append)
     assert [(step.step, step.steps) for step in told] == [(1, 2), (2, 2)]
     assert [step.loss for step in told] == [line["loss"] for line in lines(tmp_path)]
 
@@ -204,9 +212,7 @@ def test_held_out_tasks_are_measured_before_and_after(base: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("method", ["fcp", "leti", "chain-of-hindsight"])
-def test_a_model_trained_under_a_condition_is_asked_under_it(
-    base: Path, tmp_path: Path, method: str
-) -> None:
+def test_a_model_trained_under_a_condition_is_asked_under_it(base: Path, tmp_path: Path, method: str) -> None:
     held_out = practice(1, name="held", split="dev")
     done = train(
         quick(method),
@@ -221,11 +227,14 @@ def test_a_model_trained_under_a_condition_is_asked_under_it(
         for when in ("before", "after")
     }
     assert shown["before"] == "Say 0."
-    assert shown["after"] == {
-        "fcp": "<EF>Right.</EF>\nSay 0.",
-        "leti": "<|good|>\nSay 0.",
-        "chain-of-hindsight": "Say 0.\n\nA good answer:",
-    }[method]
+    assert (
+        shown["after"]
+        == {
+            "fcp": "<EF>Right.</EF>\nSay 0.",
+            "leti": "<|good|>\nSay 0.",
+            "chain-of-hindsight": "Say 0.\n\nA good answer:",
+        }[method]
+    )
     model = ChatModel(f"local/{done.checkpoint}")
     assert model.prompts is not None
     assert model.prompts.render("task", notes="", task="Say 0.") == shown["after"]
@@ -266,205 +275,7 @@ def test_a_training_stops_before_it_would_sample_more_than_allowed(base: Path, t
     assert (done.checkpoint / "model.safetensors").is_file()
 
 
-# Kinds of models
-
-
-def test_lora_changes_nothing_but_what_it_was_put_on(base: Path, tmp_path: Path) -> None:
-    pytest.importorskip("peft")
-    done = train(
-        quick("raft"), model=base, out=tmp_path, log=two_turn_log(), settings=small(steps=1, lora_rank=2)
-    )
-    before, after = weights_of(base), weights_of(done.checkpoint)
-    changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert before.keys() == after.keys()
-    assert changed
-    assert all(".layers." in name and "_proj" in name for name in changed)
-    assert (done.checkpoint / "adapter" / "adapter_model.safetensors").is_file()
-
-
-def test_lora_with_a_divergence_and_checkpointed_layers_practises(base: Path, tmp_path: Path) -> None:
-    pytest.importorskip("peft")
-    done = train(
-        quick("grpo", kl=0.05),
-        model=base,
-        out=tmp_path,
-        practice=practice(),
-        settings=small(lora_rank=2, gradient_checkpointing=True),
-    )
-    assert len(done.steps) == 2
-    assert not equal_weights(done.checkpoint, base)
-
-
-def test_sixteen_bits_run_after_a_training_in_thirty_two(base: Path, tmp_path: Path) -> None:
-    losses = {}
-    for precision in ("no", "bf16"):
-        done = train(
-            quick("raft"),
-            model=base,
-            out=tmp_path / precision,
-            log=two_turn_log(),
-            settings=small(steps=1, precision=precision),
-        )
-        losses[precision] = done.steps[0]["loss"]
-        assert {each.dtype for each in weights_of(done.checkpoint).values()} == {torch.float32}
-    assert losses["no"] != losses["bf16"]
-    assert losses["no"] == pytest.approx(losses["bf16"], rel=0.05)
-
-
-@pytest.fixture(scope="module")
-def gpt2(base: Path, tmp_path_factory: Any) -> Path:
-    """A GPT-2 with tied embeddings and dropout, under the random checkpoint's tokenizer."""
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    folder = tmp_path_factory.mktemp("gpt2")
-    torch.manual_seed(0)
-    sizes = GPT2Config(
-        vocab_size=298, n_positions=256, n_embd=32, n_layer=2, n_head=2, bos_token_id=1, eos_token_id=2
-    )
-    GPT2LMHeadModel(sizes).save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-        (folder / name).write_bytes((base / name).read_bytes())
-    return folder
-
-
-@pytest.mark.parametrize("method", ["grpo", "rltf-sd"])
-def test_a_model_of_another_family_is_trained_and_resumed(gpt2: Path, tmp_path: Path, method: str) -> None:
-    whole = train(quick(method), model=gpt2, out=tmp_path / "whole", log=two_turn_log(), settings=small())
-
-    class Stopped(Exception):
-        pass
-
-    def stop(step: Step) -> None:
-        raise Stopped
-
-    asked: Any = {
-        "model": gpt2,
-        "out": tmp_path / "cut",
-        "log": two_turn_log(),
-        "settings": small(save_every=1),
-    }
-    with pytest.raises(Stopped):
-        train(quick(method), **asked, progress=stop)
-    again = train(quick(method), **asked, resume=True)
-    assert [step["loss"] for step in again.steps] == [step["loss"] for step in whole.steps]
-    assert equal_weights(again.checkpoint, whole.checkpoint)
-    assert not equal_weights(again.checkpoint, gpt2)
-
-
-# What is refused, and that nothing is left behind
-
-
-def refused(out: Path, *args: Any, match: str, kind: Any = BadInput, **named: Any) -> None:
-    with pytest.raises(kind, match=match):
-        train(*args, out=out, **{"settings": small(), **named})
-    assert not out.exists() or not list(out.iterdir())
-
-
-def test_an_unknown_method_is_told_its_neighbour(base: Path, tmp_path: Path) -> None:
-    refused(tmp_path, "rltfsd", model=base, practice=practice(), match="did you mean 'rltf-sd'")
-
-
-def test_either_practice_or_a_log_is_wanted(base: Path, tmp_path: Path) -> None:
-    refused(tmp_path, "grpo", model=base, match="give either practice")
-    refused(
-        tmp_path, "grpo", model=base, practice=practice(), log=two_turn_log(), match="give either practice"
-    )
-
-
-def test_a_method_of_logs_does_not_practise(base: Path, tmp_path: Path) -> None:
-    refused(tmp_path, "fcp", model=base, practice=practice(), match="fcp trains on a log")
-
-
-def test_an_empty_log_is_refused(base: Path, tmp_path: Path) -> None:
-    refused(tmp_path, "grpo", model=base, log=[], match="the log holds no finished trajectory")
-
-
-def test_a_log_with_nothing_to_learn_is_refused(base: Path, tmp_path: Path) -> None:
-    failed = [log(f"count/{n}", Tried(f"wrong {n}", 0.0)) for n in range(3)]
-    for method in ("grpo", "raft"):
-        refused(tmp_path, method, model=base, log=failed, match=f"nothing to train on with {method}")
-
-
-def test_a_log_without_log_probs_is_refused(base: Path, tmp_path: Path) -> None:
-    bare = [log(f"count/{n}", Tried(f"said {n}", float(n % 2), lp=False)) for n in range(4)]
-    refused(tmp_path, "grpo", model=base, log=bare, match=r"logprobs.* in 4 of 4 trajectories")
-
-
-def test_a_broken_journal_is_refused(base: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    train(quick("grpo"), model=base, out=tmp_path / "first", practice=practice(), settings=small(steps=1))
-    (tmp_path / "first" / "rollouts" / "step-00001").rename(run)
-    kept = (run / "journal.jsonl").read_text().splitlines()
-    kept[4] = kept[4][:-5]
-    (run / "journal.jsonl").write_text("\n".join(kept) + "\n")
-    refused(
-        tmp_path / "out", "grpo", model=base, log=Run(run).trajectories, match="line 5", kind=JournalCorrupt
-    )
-
-
-def test_tasks_of_the_locked_split_are_refused(base: Path, tmp_path: Path) -> None:
-    refused(tmp_path, "grpo", model=base, practice=practice(split="test"), match="locked test split")
-
-
-def test_held_out_tasks_that_are_practised_on_are_refused(base: Path, tmp_path: Path) -> None:
-    refused(
-        tmp_path,
-        "grpo",
-        model=base,
-        practice=practice(4),
-        held_out=practice(2),
-        match="2 held-out tasks are trained on as well",
-    )
-
-
-def test_held_out_tasks_that_the_log_is_about_are_refused(base: Path, tmp_path: Path) -> None:
-    agent = practice().agent
-    held_out = Practice(agent=agent, tasks=[two_turn_log()[0].task, *tasks(1)])
-    refused(
-        tmp_path,
-        "grpo",
-        model=base,
-        log=two_turn_log(),
-        held_out=held_out,
-        match=r"1 held-out tasks are trained on as well \(q0",
-    )
-
-
-def test_a_model_without_a_chat_template_is_refused(tmp_path: Path) -> None:
-    bare = make_checkpoint(tmp_path / "bare", template=None)
-    for given in ({"practice": practice()}, {"log": two_turn_log()}):
-        refused(tmp_path / "out", "grpo", model=bare, **given, match="no chat template")
-
-
-def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
-    refused(tmp_path / "out", "grpo", model=tmp_path, practice=practice(), match="holds no config.json")
-
-
-def test_a_tracker_that_is_not_installed_is_refused_by_its_package(base: Path, tmp_path: Path) -> None:
-    from accelerate.tracking import get_available_trackers
-
-    missing = next(
-        name for name in ("aim", "comet_ml", "swanlab") if name not in map(str, get_available_trackers())
-    )
-    refused(
-        tmp_path,
-        "grpo",
-        model=base,
-        log=two_turn_log(),
-        settings=small(trackers=(missing,)),
-        match=f"needs the package {missing}, which is not installed; install it with: pip install {missing}",
-    )
-
-
-def test_an_unknown_tracker_is_told_the_known_ones(base: Path, tmp_path: Path) -> None:
-    refused(
-        tmp_path,
-        "grpo",
-        model=base,
-        log=two_turn_log(),
-        settings=small(trackers=("abacus",)),
-        match="no tracker named 'abacus'; accelerate knows .*tensorboard",
-    )
+# What goes wrong on the way
 
 
 def test_figures_reach_tensorboard(base: Path, tmp_path: Path) -> None:
@@ -477,13 +288,6 @@ def test_figures_reach_tensorboard(base: Path, tmp_path: Path) -> None:
         settings=small(trackers=("tensorboard",)),
     )
     assert list(tmp_path.rglob("events.out.tfevents*"))
-
-
-def test_praise_that_cannot_be_a_condition_is_refused_before_anything_is_done(
-    base: Path, tmp_path: Path
-) -> None:
-    told = [log(f"q/{n}", Tried(f"two {n}", 1.0, told="Good {task}!", verdict="pass")) for n in range(2)]
-    refused(tmp_path, "fcp", model=base, log=told, match="may hold no placeholder")
 
 
 def test_a_training_that_diverges_keeps_the_state_before(base: Path, tmp_path: Path) -> None:

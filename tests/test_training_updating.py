@@ -1,4 +1,4 @@
-"""One update of a random Llama against closed forms: gradients, what stays still, and what must not matter."""
+"""One update of a random Llama against closed forms: gradients, what stays still, what must not matter."""
 
 import copy
 import math
@@ -124,7 +124,10 @@ def test_feedback_rows_without_weight_leave_two_turn_learning_as_it_is_bit_for_b
 
 
 def test_the_loss_of_feedback_depends_on_the_attempt_and_teaches_only_the_feedback(module: Any) -> None:
-    one, other = row([1, 2, 3, 4], [7, 8], 0.1, role="feedback"), row([1, 2, 9, 4], [7, 8], 0.1, role="feedback")
+    one, other = (
+        row([1, 2, 3, 4], [7, 8], 0.1, role="feedback"),
+        row([1, 2, 9, 4], [7, 8], 0.1, role="feedback"),
+    )
     losses = [updater_of(copy.deepcopy(module)).learn([each]).loss for each in (one, other)]
     told = -0.1 * float(logprobs_of(module, one)[-2:].detach().sum())
     assert losses[0] == pytest.approx(told)
@@ -227,9 +230,7 @@ def test_gradient_checkpointing_does_compute_layers_twice(module: Any) -> None:
 
 def test_sixteen_bits_run_and_point_the_same_way(module: Any) -> None:
     exact = torch.cat([each.flatten() for each in gradient_of(module.float(), some_rows())])
-    rough = torch.cat(
-        [each.flatten() for each in gradient_of(module.float(), some_rows(), precision="bf16")]
-    )
+    rough = torch.cat([each.flatten() for each in gradient_of(module.float(), some_rows(), precision="bf16")])
     module.double()
     assert not torch.equal(exact, rough)
     assert float(torch.cosine_similarity(exact, rough, dim=0)) > 0.98

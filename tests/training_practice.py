@@ -1,4 +1,4 @@
-"""What the tests of the trainer train: small models, rows of weighted tokens, tasks and a critic of letters."""
+"""What the tests of the trainer train: small models, rows of weighted tokens, tasks, a critic of letters."""
 
 from __future__ import annotations
 
@@ -105,9 +105,7 @@ def logprobs_of(module: Any, each: TokenRow) -> Any:
     return torch.cat([found.new_zeros(1), found])
 
 
-def slope_of(
-    module: Any, rows: Sequence[TokenRow], coefficient: Callable[[TokenRow, Any], Any]
-) -> list[Any]:
+def slope_of(module: Any, rows: Sequence[TokenRow], coefficient: Callable[[TokenRow, Any], Any]) -> list[Any]:
     """The gradient of ``sum of coefficient * log p`` over all trained tokens, the coefficient held fixed."""
     total = 0.0
     for each in rows:
@@ -131,9 +129,7 @@ def updater_of(module: Any, recipe: Recipe = PLAIN, **changes: Any) -> Any:
     return Updater(accelerator_for(settings, Path()), module, recipe, settings)
 
 
-def gradient_of(
-    module: Any, rows: Sequence[TokenRow], recipe: Recipe = PLAIN, **changes: Any
-) -> list[Any]:
+def gradient_of(module: Any, rows: Sequence[TokenRow], recipe: Recipe = PLAIN, **changes: Any) -> list[Any]:
     """The gradient that one update on the rows takes its step by; the module stays as it is."""
     module = copy.deepcopy(module)
     learner = updater_of(module, recipe, **changes)

@@ -1,8 +1,8 @@
 """One process of a training in several: ``torchrun -m tests.training_process WHAT``, WHAT a JSON object.
 
-``base``, ``out``, ``online``, ``resume``; ``dies`` is the step after which the first process dies; ``reports``
-is the folder where every process tells what it saw. Before it trains, each is refused a folder that is not
-its own.
+``base``, ``out``, ``online``, ``resume``; ``dies`` is the step after which the first process dies, and
+``reports`` the folder where every process tells what it saw. Before it trains, each is refused a folder
+that is not its own.
 """
 
 from __future__ import annotations
@@ -78,9 +78,17 @@ def _source(asked: dict[str, Any]) -> dict[str, Any]:
 def _changed(event: str, args: Any, out: Path) -> list[str]:
     """The paths under ``out`` that an audited event makes, writes or takes away."""
     names: tuple[Any, ...] = ()
-    if event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+"):
-        names = args[:1]
-    elif event == "open" and args[1] is None and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR):
+    if (
+        event == "open"
+        and isinstance(args[1], str)
+        and set(args[1]) & set("wax+")
+        or (
+            event == "open"
+            and args[1] is None
+            and isinstance(args[2], int)
+            and args[2] & (os.O_WRONLY | os.O_RDWR)
+        )
+    ):
         names = args[:1]
     elif event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree"):
         names = args[:2]

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from agentloop.errors import BadInput, MissingExtra, ModelError, ModelRefused, ModelUnavailable
-from agentloop.models.local_rows import CLOSE, Noise, Row, Rows
+from agentloop.models.local_rows import CLOSE, Noise, Row, Rows, speak
 from agentloop.models.recording import recorded
 from agentloop.models.sampling import Sampling, read_sampling
 from agentloop.prompts import Prompts
@@ -227,10 +227,7 @@ class _Checkpoint:
             torch.set_num_threads(threads)
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        if self.tokenizer.chat_template is None:
-            raise BadInput(
-                f"the tokenizer in {folder} has no chat template; add one to it as chat_template.jinja"
-            )
+        _check_template(self.tokenizer, folder)
         if module is None:
             model = load_weights(folder, dtype).to(self.device).eval()
         else:
@@ -245,6 +242,8 @@ class _Checkpoint:
         # other defaults of the checkpoint (top_k, repetition penalty) would bend the distribution unseen
         model.generation_config = GenerationConfig()
         self.close = CLOSE if dtype == "float32" else 0.0
+        self.selects = True
+        """Whether the model's cache can be cut to some of its rows, as far as is known."""
 
     def rows(self, messages: Sequence[Message], sampling: Sampling) -> list[Row]:
         """One row for each sample asked for, all over the same prompt."""
@@ -280,35 +279,19 @@ class _Checkpoint:
         return content
 
     def generate(self, batch: Sequence[Row], *, finished: Callable[[Row], object]) -> None:
-        """Sample all rows to their ends in one ``generate`` call, padded on the left."""
+        """Sample all rows to their ends, padded on the left."""
         import torch
-        from transformers import GenerationConfig
 
-        width = max(len(row.prompt) for row in batch)
-        ids = torch.zeros((len(batch), width), dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for at, row in enumerate(batch):
-            ids[at, width - len(row.prompt) :] = torch.tensor(row.prompt)
-            mask[at, width - len(row.prompt) :] = 1
-        rows = Rows(
-            batch,
+        make = functools.partial(
+            Rows,
             ends=self.ends,
             alone=self._alone,
             decoded=self._decoded,
             close=self.close,
             finished=finished,
         )
-        settings = GenerationConfig(
-            do_sample=False, max_new_tokens=max(row.room for row in batch), pad_token_id=0
-        )
         with torch.inference_mode():
-            self.model.generate(
-                input_ids=ids.to(self.device),
-                attention_mask=mask.to(self.device),
-                generation_config=settings,
-                logits_processor=[rows.choose],
-                stopping_criteria=[rows.stopped],
-            )
+            self.selects = speak(self.model, batch, device=self.device, make=make, selects=self.selects)
 
     def _alone(self, ids: Sequence[int]) -> Any:
         import torch
@@ -357,6 +340,13 @@ def _check_folder(folder: Path, name: str) -> None:
         raise BadInput(f"{name}: {folder} holds no config.json, so it is no checkpoint folder")
 
 
+def _check_template(tokenizer: Any, folder: Path) -> None:
+    if tokenizer.chat_template is None:
+        raise BadInput(
+            f"the tokenizer in {folder} has no chat template; add one to it as chat_template.jinja"
+        )
+
+
 def renderer(name: str | Path) -> Callable[[Sequence[Message], bool], list[int]]:
     """How a checkpoint's chat template turns messages into token ids, for exports that need it.
 
@@ -369,6 +359,7 @@ def renderer(name: str | Path) -> Callable[[Sequence[Message], bool], list[int]]
     folder = BUNDLED if short == "tiny" else Path(short)
     _check_folder(folder, str(name))
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    _check_template(tokenizer, folder)
 
     def render(messages: Sequence[Message], opening: bool) -> list[int]:
         shown: Any = [dict(message) for message in messages]

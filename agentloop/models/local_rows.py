@@ -5,7 +5,7 @@ log-probability plus Gumbel noise, which is a sample of the distribution (the Gu
 things could still let a neighbour in. Arithmetic in a batch differs from arithmetic alone in the
 last digits; so where two tokens are closer than ``CLOSE``, the row is computed again alone and
 that decides. And the shape of the batch could change how much noise is drawn; it does not, since each row
-draws in blocks of a size that the vocabulary alone fixes.
+draws in blocks of a size that the vocabulary alone fixes. So rows may leave their batch when they have ended.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ CLOSE = 1e-3
 """How near two float32 logits may come before the row is computed again alone: thirty times what a batch
 was seen to change in 14,000 tokens of the bundled model."""
 _BLOCK = 16384
+SMALL = 8
+"""A batch of so few rows stays as it is: to begin anew costs more than the rows that have ended."""
 
 
 class Noise:
@@ -72,7 +74,8 @@ class Rows:
 
     ``alone`` gives the logits after a row's tokens, computed without neighbours or padding.
     ``decoded`` turns token ids into text, to look for stop texts. ``close`` 0 never computes again.
-    ``finished`` is told of each row when it ends, since others may go on for long.
+    ``finished`` is told of each row when it ends, since others may go on for long. With ``halves``,
+    ``stopped`` says that all rows have ended as soon as half of them have.
     """
 
     def __init__(
@@ -84,10 +87,12 @@ class Rows:
         decoded: Callable[[Sequence[int]], str],
         close: float,
         finished: Callable[[Row], object] = lambda row: None,
+        halves: bool = False,
     ) -> None:
         import torch
 
         self.rows = rows
+        self._halves = halves and len(rows) > SMALL
         self.again = 0
         self._ends, self._alone, self._decoded, self._finished = ends, alone, decoded, finished
         heat = [row.sampling.temperature or 1.0 for row in rows]
@@ -130,7 +135,10 @@ class Rows:
             if row.finish_reason is None and (reason := self._finish(row)) is not None:
                 row.finish_reason = reason
                 self._finished(row)
-        return torch.tensor([row.finish_reason is not None for row in self.rows], device=input_ids.device)
+        ended = [row.finish_reason is not None for row in self.rows]
+        if self._halves and 2 * sum(ended) >= len(ended):
+            ended = [True] * len(ended)
+        return torch.tensor(ended, device=input_ids.device)
 
     def _finish(self, row: Row) -> str | None:
         if row.token_ids[-1] in self._ends:
@@ -140,6 +148,75 @@ class Rows:
             if any(stop in text for stop in row.sampling.stop):
                 return "stop"
         return "length" if len(row.token_ids) >= row.room else None
+
+
+def speak(
+    model: Any, batch: Sequence[Row], *, device: str, make: Callable[..., Rows], selects: bool = True
+) -> bool:
+    """Sample all rows to their ends; gives whether the model's cache can be cut to some of its rows.
+
+    ``generate`` goes on computing rows that have ended for as long as any has not. So it is stopped when half
+    of them have, and begun anew with the others on what it remembers of them. A prompt that several rows
+    share is read once. Both need a cache that ``selects`` rows.
+    """
+    left, width = list(batch), max(len(row.prompt) for row in batch)
+    cache = _read(model, batch, device) if selects else None
+    while left:
+        rows = make(left, halves=selects)
+        said = _generate(
+            model,
+            [[*row.prompt, *row.token_ids] for row in left],
+            width=width + len(left[0].token_ids),
+            device=device,
+            past_key_values=cache,
+            room=max(row.room - len(row.token_ids) for row in left),
+            logits_processor=[rows.choose],
+            stopping_criteria=[rows.stopped],
+        )
+        keep = [at for at, row in enumerate(left) if row.finish_reason is None]
+        if keep:
+            cache = _selected(said.past_key_values, keep, device)
+            selects = cache is not None
+        left = [left[at] for at in keep]
+    return selects
+
+
+def _read(model: Any, batch: Sequence[Row], device: str) -> Any:
+    """The cache of all rows up to the last token of their prompts, each different prompt read once.
+
+    None where that saves little, or the model has no cache that can be told to repeat rows.
+    """
+    prompts = {prompt: at for at, prompt in enumerate(dict.fromkeys(tuple(row.prompt) for row in batch))}
+    if 2 * len(prompts) > len(batch) or min(map(len, prompts)) < 2:
+        return None
+    width = max(map(len, prompts)) - 1
+    read = _generate(model, [prompt[:-1] for prompt in prompts], width=width, device=device, room=1)
+    return _selected(read.past_key_values, [prompts[tuple(row.prompt)] for row in batch], device)
+
+
+def _generate(
+    model: Any, tokens: Sequence[Sequence[int]], *, width: int, device: str, room: int, **settings: Any
+) -> Any:
+    import torch
+    from transformers import GenerationConfig
+
+    ids = torch.tensor([[0] * (width - len(each)) + list(each) for each in tokens])
+    mask = torch.tensor([[0] * (width - len(each)) + [1] * len(each) for each in tokens])
+    how = GenerationConfig(do_sample=False, max_new_tokens=room, pad_token_id=0, return_dict_in_generate=True)
+    return model.generate(
+        input_ids=ids.to(device), attention_mask=mask.to(device), generation_config=how, **settings
+    )
+
+
+def _selected(cache: Any, rows: Sequence[int], device: str) -> Any:
+    """The cache with these of its rows, in this order; None where it cannot be told to."""
+    import torch
+
+    layers = getattr(cache, "layers", None)
+    if not layers or not all(hasattr(layer, "batch_select_indices") for layer in layers):
+        return None
+    cache.batch_select_indices(torch.tensor(rows, device=device))
+    return cache
 
 
 def _pick(

@@ -79,15 +79,21 @@ def items_of(rows: Sequence[TokenRow], recipe: Recipe) -> list[Item]:
 def micro_batches(items: Sequence[Item], *, tokens: int) -> Iterator[list[Item]]:
     """The items in lots of one kind and near lengths, each at most ``tokens`` wide times long.
 
-    Of one kind are rows of one role that all have log-probabilities of their sampling, or all have none.
+    Of one kind are rows of one role that all have log-probabilities of their sampling, or all have none. A
+    lot that is an eighth full ends before a row that would make an eighth of it padding: padding is computed
+    like tokens are, but a small lot costs more than its share.
     """
     lot: list[Item] = []
+    filled = 0
     for item in in_order(items):
-        wider = len(item.row.input_ids) * (len(lot) + 1)
-        if lot and (_kind(item) != _kind(lot[0]) or wider > tokens):
+        length = len(item.row.input_ids)
+        area = length * (len(lot) + 1)
+        padded = 8 * filled >= tokens and 8 * (filled + length) < 7 * area
+        if lot and (_kind(item) != _kind(lot[0]) or area > tokens or padded):
             yield lot
-            lot = []
+            lot, filled = [], 0
         lot.append(item)
+        filled += length
     if lot:
         yield lot
 

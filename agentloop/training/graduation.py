@@ -180,7 +180,7 @@ class _Work:
         self, candidates: Sequence[Lesson], whole: Tries, none: Tries
     ) -> tuple[Sequence[Examined], Sequence[Examined], Tries]:
         """The corrections that may go, those that must stay, and the run without those that may go."""
-        needed = [each for each in candidates if each.lost(whole, none, each.tried)]
+        needed = [each for each in candidates if whole.loses(none, each.tried)]
         kept = [each.beside(whole, none, NEEDED) for each in needed]
         number, candidates = 0, [each for each in candidates if each not in needed]
         while candidates:
@@ -190,7 +190,7 @@ class _Work:
             needed = [
                 each
                 for each in candidates
-                if each.lost(whole, rest, each.tried) or each.lost(whole, rest, each.recalled)
+                if whole.loses(rest, each.tried) or whole.loses(rest, each.recalled)
             ]
             if not needed:
                 return [each.beside(whole, rest, ABSORBED) for each in candidates], kept, rest

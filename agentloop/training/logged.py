@@ -31,8 +31,9 @@ class Logged:
         seed: int,
         render: Render,
         prompts: Prompts | None = None,
+        longest: int | None = None,
     ) -> None:
-        made = rows_of(log, recipe, render=render, prompts=prompts)
+        made = rows_of(log, recipe, render=render, prompts=prompts, longest=longest)
         rows, self.left_out = ordered(made.rows), made.survey.left_out
         self.praise = usual_praise(log() if callable(log) else log)
         if not any(any(row.weights) for row in rows):

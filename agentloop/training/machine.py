@@ -30,8 +30,9 @@ def accelerator_for(settings: Settings, out: Path) -> Any:
     set_seed(settings.seed)
     gpu = torch.cuda.is_available() and not settings.cpu
     precision = ("bf16" if gpu else "no") if settings.precision == "auto" else settings.precision
+    together = torch.distributed.is_available() and torch.distributed.is_initialized()
     # a training before this one in the same program may have had another precision or device
-    AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
+    AcceleratorState._reset_state(reset_partial_state=not together)
     return Accelerator(
         cpu=not gpu,
         mixed_precision=precision,

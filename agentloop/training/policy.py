@@ -24,6 +24,14 @@ def folder_of(model: str | Path) -> Path:
     return folder
 
 
+def context_of(folder: Path) -> int | None:
+    """The most tokens that the model can hold at once, as its config says."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    return getattr(config, "max_position_embeddings", None)
+
+
 def load(folder: Path, settings: Settings) -> Any:
     """The weights in float32, with LoRA matrices when settings ask for them."""
     module, adapter = load_weights(folder), lora(settings)

@@ -16,6 +16,8 @@ KEPT = 2
 """States that are kept: the last, and the one before it."""
 _MAY_CHANGE = {"micro_batch", "concurrency", "save_every", "threads", "trackers", "publish", "cpu"}
 """Settings that do not change what is learnt."""
+_BEGINNING = "training.partial"
+"""All that a kill at the very beginning can leave."""
 
 
 def asked(recipe: Recipe, settings: Settings, *, model: str, data: dict[str, str]) -> dict[str, Any]:
@@ -43,7 +45,7 @@ def begin(accelerator: Any, out: Path, wanted: dict[str, Any], *, resume: bool) 
         raise BadInput(refused[0])
     if first and not resume:
         out.mkdir(parents=True, exist_ok=True)
-        partial = out / "training.partial"
+        partial = out / _BEGINNING
         partial.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
         partial.replace(out / "training.json")
     accelerator.wait_for_everyone()
@@ -55,7 +57,7 @@ def _refusal(out: Path, wanted: dict[str, Any], *, resume: bool) -> str | None:
     if not path.is_file():
         if resume:
             return f"there is no training in {out} to go on with; leave --resume out to begin one"
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if out.exists() and not (out.is_dir() and {path.name for path in out.iterdir()} <= {_BEGINNING}):
             return f"{out} is not empty and holds no training; give a folder that is new or empty"
         return None
     if not resume:

@@ -9,27 +9,24 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from agentloop.comparing import Comparison
 from agentloop.errors import BadInput
-from agentloop.export import TokenRow
 from agentloop.export.making import Log
-from agentloop.models import renderer
-from agentloop.models.local import LocalModel
 from agentloop.run import Run
 from agentloop.training.card import write_card
-from agentloop.training.conditioning import conditioned_texts, own_prompts
-from agentloop.training.logged import Logged
+from agentloop.training.conditioning import conditioned_texts
 from agentloop.training.machine import accelerator_for
 from agentloop.training.policy import folder_of, load, sampler, write_checkpoint
 from agentloop.training.proof import check_apart, first_tries, gain_of
 from agentloop.training.recipes import Recipe, recipe_for
-from agentloop.training.rollouts import Practice, Rollouts, ordered, rows_of
+from agentloop.training.rollouts import Practice
 from agentloop.training.settings import Settings
+from agentloop.training.sources import Logs, Policy, Practising, Source
 from agentloop.training.state import TrainingLog, asked, begin, restore, save
 from agentloop.training.updating import Updater
 
@@ -56,6 +53,12 @@ class Step:
     """Seconds of rollouts."""
     learning: float
     """Seconds of optimiser steps."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Of what no row was made for this step, and why."""
+
+    def numbers(self) -> dict[str, float]:
+        """The figures that are known, for a tracker."""
+        return {name: value for name, value in asdict(self).items() if isinstance(value, int | float)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,10 +134,10 @@ def train(
     folder, out = folder_of(model), Path(out)
     source: Source
     if log is not None:
-        source = _Logs(log, recipe, wanted, folder)
+        source = Logs(log, recipe, wanted, folder)
     else:
         assert practice is not None
-        source = _Practising(practice, recipe, wanted, folder=folder, out=out)
+        source = Practising(practice, recipe, wanted, folder=folder, out=out)
     check_apart(source.tasks, held_out)
     wanted = replace(wanted, steps=wanted.steps or source.steps)
     work = _Work(
@@ -155,111 +158,6 @@ def train(
     return work.run(progress)
 
 
-class Source(Protocol):
-    """Where the rows of each step come from."""
-
-    steps: int
-    """Steps when nobody says how many."""
-    praise: str | None
-    """What its critic says of an attempt that passed."""
-    tasks: Collection[str]
-    """Ids of the tasks that are learnt from."""
-    data: dict[str, str]
-    """A digest that tells these tasks, or this log, from others."""
-
-    def rows(self, step: int, policy: _Policy) -> Collected:
-        """The rows of a step, the same list in every process."""
-        ...
-
-
-class Collected(NamedTuple):
-    """The rows of one step, and what they were made of."""
-
-    rows: Sequence[TokenRow]
-    completions: int = 0
-    first_passed: float | None = None
-    left_out: Counter[str] = Counter()
-
-
-class _Policy(NamedTuple):
-    """The model in training as a source sees it."""
-
-    accelerator: Any
-    module: Any
-    model: LocalModel
-
-
-class _Logs:
-    """Rows of a log."""
-
-    def __init__(self, log: Log, recipe: Recipe, settings: Settings, folder: Path) -> None:
-        log = log if callable(log) else list(log)
-        self.logged = Logged(
-            log,
-            recipe,
-            size=settings.rows,
-            seed=settings.seed,
-            render=renderer(folder),
-            prompts=own_prompts(folder),
-        )
-        self.steps, self.praise = self.logged.lap, self.logged.praise
-        self.tasks, self.data = self.logged.tasks, {"log": self.logged.digest}
-
-    def rows(self, step: int, policy: _Policy) -> Collected:
-        return Collected(self.logged.rows(step), left_out=self.logged.left_out if step == 1 else Counter())
-
-
-class _Practising:
-    """Rows of rollouts that the policy makes itself."""
-
-    steps = 20
-    praise = None
-
-    def __init__(
-        self, practice: Practice, recipe: Recipe, settings: Settings, *, folder: Path, out: Path
-    ) -> None:
-        self.recipe, self.render, self.prompts = recipe, renderer(folder), own_prompts(folder)
-        self.rollouts = Rollouts(practice, recipe, settings, folder=out / "rollouts")
-        self.tasks = frozenset(task.id for task in self.rollouts.tasks)
-        self.data = {"tasks": self.rollouts.digest}
-
-    def rows(self, step: int, policy: _Policy) -> Collected:
-        accelerator = policy.accelerator
-        policy.module.eval()
-        run = self.rollouts.collect(
-            step, policy.model, rank=accelerator.process_index, world=accelerator.num_processes
-        )
-        made = rows_of(run.trajectories, self.recipe, render=self.render, prompts=self.prompts)
-        figures = run.figures
-        told = [
-            (
-                made.rows,
-                figures.calls["actor"] + figures.calls["reflector"],
-                figures.first_passed,
-                figures.trajectories,
-                made.survey.left_out,
-            )
-        ]
-        if accelerator.num_processes > 1:
-            from accelerate.utils import gather_object
-
-            told = gather_object(told)
-        tried = sum(each[3] for each in told)
-        if not tried:
-            raise BadInput(f"no rollout of step {step} came to its end: {_first_error(run)}")
-        return Collected(
-            rows=ordered(row for each in told for row in each[0]),
-            completions=sum(each[1] for each in told),
-            first_passed=sum(each[2] for each in told) / tried if tried else None,
-            left_out=sum((each[4] for each in told), Counter()),
-        )
-
-
-def _first_error(run: Run) -> str:
-    found = (attempt.error for each in run.trajectories() for attempt in each.attempts if attempt.error)
-    return f"{next(found, 'nothing is said of why')} (see {run.folder / 'journal.jsonl'})"
-
-
 @dataclass(kw_only=True)
 class _Work:
     """One training while it is carried out."""
@@ -274,7 +172,6 @@ class _Work:
     name: str
     out: Path
     held_out: Practice | None
-    left_out: Counter[str] = field(default_factory=Counter)
 
     @property
     def main(self) -> bool:
@@ -303,9 +200,9 @@ class _Work:
                 if self._sampled_enough(log):
                     break
                 model.policy = f"{self.base.name}+{self.recipe.method}:{step - 1}"
-                figures = self._step(step, updater, _Policy(self.accelerator, module, model))
+                figures = self._step(step, updater, Policy(self.accelerator, module, model))
                 log.add(asdict(figures))
-                self.accelerator.log({"loss": figures.loss}, step=step)
+                self.accelerator.log(figures.numbers(), step=step)
                 if step % self.settings.save_every == 0 or step == self.steps:
                     save(self.accelerator, self.out, step)
                 self._publish(updater)
@@ -315,11 +212,10 @@ class _Work:
             model.close()
         return self._finish(updater, log)
 
-    def _step(self, step: int, updater: Updater, policy: _Policy) -> Step:
+    def _step(self, step: int, updater: Updater, policy: Policy) -> Step:
         began = time.perf_counter()
         collected = self.source.rows(step, policy)
         collecting = time.perf_counter() - began
-        self.left_out += collected.left_out
         learnt = updater.learn(collected.rows)
         return Step(
             step=step,
@@ -333,6 +229,7 @@ class _Work:
             first_passed=collected.first_passed,
             collecting=round(collecting, 3),
             learning=round(time.perf_counter() - began - collecting, 3),
+            left_out=dict(collected.left_out),
         )
 
     def _sampled_enough(self, log: TrainingLog) -> bool:
@@ -365,7 +262,7 @@ class _Work:
             steps=log.lines,
             completions=sum(line["completions"] for line in log.lines),
             gain=gain,
-            left_out=dict(self.left_out),
+            left_out=dict(sum((Counter(line["left_out"]) for line in log.lines), Counter())),
         )
         if self.main:
             write_card(done, settings=self.settings)

@@ -31,6 +31,10 @@ class Tries(NamedTuple):
         """How many of the tasks passed."""
         return sum(self.passed[task] for task in tasks)
 
+    def loses(self, other: Tries, tasks: Sequence[str]) -> bool:
+        """Whether the tasks pass less often in another run."""
+        return other.count(tasks) < self.count(tasks)
+
 
 class Lesson(NamedTuple):
     """A correction with its twins: the tasks at which one of them was recalled, and recalled first."""
@@ -40,13 +44,9 @@ class Lesson(NamedTuple):
     recalled: tuple[str, ...] = ()
     tried: tuple[str, ...] = ()
 
-    def lost(self, whole: Tries, other: Tries, tasks: Sequence[str]) -> bool:
-        """Whether the tasks pass less often in the other run."""
-        return other.count(tasks) < whole.count(tasks)
-
     def why_beside(self, whole: Tries, rest: Tries) -> str:
         """Why it stays though its tasks pass without any memory."""
-        if self.lost(whole, rest, self.tried):
+        if whole.loses(rest, self.tried):
             return NEEDED_BESIDE
         with_it, without_it = whole.count(self.recalled), rest.count(self.recalled)
         return (

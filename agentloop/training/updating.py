@@ -48,6 +48,7 @@ class Updater:
         trained = [each for each in module.parameters() if each.requires_grad]
         rate = recipe.learning_rate
         optimizer = torch.optim.AdamW(trained, lr=rate, weight_decay=settings.weight_decay)
+        assert settings.steps is not None, "train() knows how many"
         # accelerate steps a scheduler once for each process
         updates = settings.steps * recipe.updates * accelerator.num_processes
         schedule = get_scheduler(
