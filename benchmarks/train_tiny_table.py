@@ -39,10 +39,10 @@ Critique-GRPO: on locked draw 2 that gave RLTF-SD 86.5 on known tasks but no gai
 Critique-GRPO 74.5 (one seed). So a second round was added, and the tables stand on a draw that nothing was chosen by.
 """  # noqa: E501
 _SWEPT = """
-The sweep: pass rates on the development split on known tasks (600) / held-out families (300) / other houses (300); a first
-round with seed 1, on the whole tasks with half the answers, then the two best rates of each online method with all of
-them (seed 11). The rate with the best mean of the three in its last round was taken.
-"""
+The sweep: pass rates on the development split on known tasks (600) / held-out families (300) / other houses (300);
+a first round with seed 1, on the whole tasks with half the answers, then the two best rates of each online method
+with all of them (seed 11). The rate with the best mean of the three in its last round was taken.
+"""  # noqa: E501
 _SEEDS = ", ".join(map(str, SEEDS))
 COMMAND = "OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/train_tiny.py --out /tmp/train-tiny --jobs 2"
 Results = Mapping[str, Sequence[float]]
