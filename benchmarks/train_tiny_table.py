@@ -54,9 +54,10 @@ class Measured:
     def __init__(self, out: Path) -> None:
         self.out, self.rates = out, best_rates(out)
         self.base = {split: json.loads((out / f"base-{split}.json").read_text()) for split in ANSWERS}
-        self.finals = [
-            (job, json.loads((out / f"{job.name}.json").read_text())) for job in final_jobs(self.rates)
-        ]
+        paths = {job: out / f"{job.name}.json" for job in final_jobs(self.rates)}
+        told = {job: json.loads(path.read_text()) for job, path in paths.items() if path.is_file()}
+        self.finals = [(job, result) for job, result in told.items() if result.get("draw") == job.draw]
+        self.lacking = [job.name for job in paths if job not in dict(self.finals)]
 
     def of(self, method: str, split: str, tasks: str, *, control: str = "none", seed: int = 0) -> Results:
         """Passes of each task, one for each seed; of one seed only when it is given."""
@@ -114,6 +115,7 @@ def _section(found: Measured, out: Path) -> str:
         *_sparse(found),
         "",
         *_sweep(found, out),
+        *(["", f"Not done: {', '.join(found.lacking)}."] if found.lacking else []),
     ]
     return "\n".join(lines)
 
@@ -148,8 +150,8 @@ def _each_seed(found: Measured) -> list[str]:
         cells = []
         for seed in SEEDS:
             passed = found.of(method, "whole", "known", seed=seed)
-            gain = compare_results(found.of("base", "whole", "known", seed=seed), passed)
-            cells.append(f"{_rate(passed)}, {_told(gain)}")
+            base = found.of("base", "whole", "known", seed=seed)
+            cells.append(f"{_rate(passed)}, {_told(compare_results(base, passed))}" if passed else "")
         lines.append(f"| {method} | {' | '.join(cells)} |")
     return lines
 

@@ -167,17 +167,17 @@ PUBLISHED: dict[str, Recipe] = {
 TINY: dict[str, Recipe] = {
     recipe.method: recipe
     for recipe in (
-        PUBLISHED["grpo"].with_changes(learning_rate=5e-4),
+        PUBLISHED["grpo"].with_changes(learning_rate=1e-3),
         PUBLISHED["raft"].with_changes(learning_rate=1e-3),
         PUBLISHED["rltf-sd"].with_changes(
-            learning_rate=2e-3, samples=4, tasks=44, weigh={"strength": 3.0, "positive_only": True}
+            learning_rate=1e-3, samples=4, tasks=44, weigh={"strength": 3.0, "positive_only": True}
         ),
         PUBLISHED["rltf-fm"].with_changes(learning_rate=3e-4, samples=4, tasks=44),
         PUBLISHED["rltf-sd-fm"].with_changes(
             learning_rate=1e-3, samples=4, tasks=44, weigh={"strength": 3.0, "positive_only": True}
         ),
         PUBLISHED["critique-grpo"].with_changes(
-            learning_rate=2e-3,
+            learning_rate=1e-3,
             samples=4,
             tasks=44,
             updates=1,
