@@ -283,6 +283,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5, help="steps measured in each process")
     parser.add_argument("--parts", type=int, default=1, help="micro batches of TRL's step")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument(
+        "--keep", type=Path, help="a file of rounds measured before, to which these are added"
+    )
     given = parser.parse_args()
     if given.side:
         warnings.simplefilter("ignore")
@@ -290,9 +293,14 @@ def main() -> None:
         sys.stdout.write(json.dumps(figures) + "\n")
         return
     taken: dict[str, list[Figures]] = {"ours": [], "trl": []}
+    if given.keep and given.keep.is_file():
+        taken = json.loads(given.keep.read_text())
     for _ in range(given.rounds):
-        for side, rounds in taken.items():
-            rounds.append(in_own_process(side, given))
+        both = {side: in_own_process(side, given) for side in taken}
+        for side, figures in both.items():
+            taken[side].append(figures)
+        if given.keep:
+            given.keep.write_text(json.dumps(taken))
     sys.stdout.write(table(taken) + "\n")
 
 

@@ -328,3 +328,58 @@ def test_by_name_a_folder_is_local_and_tiny_is_the_one_in_the_package(folder):
     reply = ask(tiny, "staff ( name , pay )\nhow many staff are there ?", seed=1)[0]
     assert reply.token_ids and len(reply.token_ids) == len(reply.logprobs)
     tiny.close()
+
+
+def counting(folder):
+    """The model of a checkpoint, and the rows and columns of each of its forward passes."""
+    from transformers import AutoModelForCausalLM
+
+    weights, passes = AutoModelForCausalLM.from_pretrained(folder).eval(), []
+    weights.register_forward_pre_hook(
+        lambda _, __, given: passes.append(tuple(given["input_ids"].shape)), with_kwargs=True
+    )
+    return weights, passes
+
+
+def test_rows_that_have_ended_leave_the_batch_and_the_others_go_on_as_before(folder, model):
+    weights, passes = counting(folder)
+    alone = [ask(model, "how many", seed=at, max_tokens=8 if at % 4 else 60)[0] for at in range(32)]
+    small = LocalModel(folder, module=weights)
+    together = ask_all(
+        small, [("how many", {"seed": at, "max_tokens": 8 if at % 4 else 60}) for at in range(32)]
+    )
+    assert [each.token_ids for each in alone] == [each[0].token_ids for each in together]
+    assert small.batches == 1
+    spoken = [rows for rows, columns in passes if columns == 1 and rows > 1]
+    assert spoken == sorted(spoken, reverse=True)
+    assert spoken[-1] <= 8
+    small.close()
+
+
+def test_a_prompt_that_rows_share_is_read_once(folder):
+    weights, passes = counting(folder)
+    shared = LocalModel(folder, module=weights, max_tokens=3)
+    one, other = ask_all(shared, [("how many users", {"n": 6, "seed": 1}), ("who", {"n": 6, "seed": 2})])
+    longest = len(one[0].prompt_token_ids)
+    assert passes[:2] == [(2, longest - 1), (12, 1)]
+    shared.close()
+    whole = LocalModel(folder, max_tokens=3)
+    assert [each.token_ids for each in other] == [each.token_ids for each in ask(whole, "who", n=6, seed=2)]
+    whole.close()
+
+
+def test_a_model_that_keeps_no_keys_and_values_samples_as_well(folder, tmp_path):
+    from transformers import MambaConfig, MambaForCausalLM
+
+    shutil.copytree(folder, tmp_path / "mamba")
+    torch.manual_seed(0)
+    config = MambaConfig(
+        vocab_size=320, hidden_size=16, state_size=4, num_hidden_layers=2, eos_token_id=2, pad_token_id=0
+    )
+    MambaForCausalLM(config).save_pretrained(tmp_path / "mamba")
+    model = LocalModel(tmp_path / "mamba")
+    lengths = [2 if at % 4 else 12 for at in range(16)]
+    alone = [ask(model, "who", seed=at, max_tokens=most)[0] for at, most in enumerate(lengths)]
+    together = ask_all(model, [("who", {"seed": at, "max_tokens": most}) for at, most in enumerate(lengths)])
+    assert [each.token_ids for each in alone] == [each[0].token_ids for each in together]
+    model.close()

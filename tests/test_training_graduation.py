@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from agentloop import (
@@ -496,6 +496,7 @@ def test_the_report_says_which_and_why_and_nothing_hidden(tmp_path: Path) -> Non
     assert not any(SENTINEL in text for text in written)
 
 
+@settings(deadline=None)
 @given(
     ids=some.lists(some.integers(0, 30), unique=True),
     out=some.sets(some.integers(0, 30)),

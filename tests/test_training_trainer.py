@@ -58,6 +58,8 @@ def test_a_training_that_learnt_nothing_says_so_and_why(base: Path, tmp_path: Pa
     """A policy that seldom fails twice in the same words has no two reflections to compare."""
     done = train(quick(REFLECTS), model=base, out=tmp_path, practice=practice(), settings=small(steps=1))
     assert done.steps[0]["rows"] == 0
+    calls = Run(tmp_path / "rollouts" / "step-00001").figures.calls
+    assert done.completions == calls["actor"] + calls["reflector"] > calls["actor"]
     assert "nothing was learnt" in done.summary()
     assert "no other reflection on the same failed attempt" in done.summary()
 
@@ -193,21 +195,29 @@ def test_the_training_can_be_told_in_words_and_to_programs(base: Path, tmp_path:
 
 
 def test_held_out_tasks_are_measured_before_and_after(base: Path, tmp_path: Path) -> None:
+    met: set[str] = set()
+
+    def passes_when_met_again(attempt: Attempt) -> float:
+        again = attempt.task.id in met
+        met.add(attempt.task.id)
+        return float(again)
+
+    given = practice(4, name="held", split="dev")
     done = train(
         quick("raft"),
         model=base,
         out=tmp_path,
         log=two_turn_log(),
-        held_out=practice(4, name="held", split="dev"),
+        held_out=Practice(agent=given.agent, tasks=given.tasks, grader=passes_when_met_again),
         settings=small(steps=1),
     )
     assert done.gain is not None
-    assert done.gain.tasks == 4
+    assert (done.gain.tasks, done.gain.first, done.gain.second) == (4, 0.0, 1.0)
     for when in ("before", "after"):
         found = list(Run(tmp_path / "evaluation" / when).trajectories())
         assert [len(each.attempts) for each in found] == [1] * 4
     card = (done.checkpoint / "README.md").read_text()
-    assert f"| before | {done.gain.first:.1%} |" in card
+    assert "| before | 0.0% |" in card
     assert done.gain.summary() in done.summary()
 
 

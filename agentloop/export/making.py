@@ -95,7 +95,8 @@ def _groups(members: list[Trajectory], making: Making) -> list[Group]:
     def keep(each: Try) -> str | None:
         most = making.method.attempts
         if most is not None and each.number > most:
-            return f"{making.method.name} looks at the first {most} attempts of a trajectory"
+            looked_at = "first attempt" if most == 1 else f"first {most} attempts"
+            return f"{making.method.name} looks at the {looked_at} of a trajectory"
         missing = [need for need in needs if need.lacks(each)]
         lacking.update(dict.fromkeys((each.trajectory.id, need) for need in missing))
         return f"the log lacks {missing[0].field}" if missing else None
