@@ -39,18 +39,28 @@ class Settings(NamedTuple):
     pool: int = 1024
 
 
-def new_model(tokenizer: Any, seed: int) -> Any:
+class Size(NamedTuple):
+    """How large a Llama is."""
+
+    width: int = 128
+    inner: int = 384
+    layers: int = 4
+    heads: int = 4
+
+
+def new_model(tokenizer: Any, seed: int, size: Size | None = None) -> Any:
     """A small Llama with random weights."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
+    size = size or Size()
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=128,
-        intermediate_size=384,
-        num_hidden_layers=4,
-        num_attention_heads=4,
+        hidden_size=size.width,
+        intermediate_size=size.inner,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
         max_position_embeddings=1024,
         tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id,
@@ -132,12 +142,14 @@ def _loss(model: Any, batch: Sequence[Example], pad: int) -> tuple[Any, float]:
     import torch
     from torch.nn.functional import cross_entropy
 
-    longest = max(len(each.ids) for each in batch)
-    ids = torch.tensor([each.ids + [pad] * (longest - len(each.ids)) for each in batch])
-    weights = torch.tensor([each.weights + [0.0] * (longest - len(each.weights)) for each in batch])
+    longest, device = max(len(each.ids) for each in batch), model.device
+    ids = torch.tensor([each.ids + [pad] * (longest - len(each.ids)) for each in batch]).to(device)
+    weights = torch.tensor([each.weights + [0.0] * (longest - len(each.weights)) for each in batch]).to(
+        device
+    )
     wanted, counted = ids[:, 1:], weights[:, 1:]
     chosen = counted > 0
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast(device.type, dtype=torch.bfloat16):
         hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1][chosen]
         logits = model.lm_head(hidden)
     each = cross_entropy(logits.float(), wanted[chosen], reduction="none")

@@ -29,8 +29,9 @@ from agentloop.comparing import Comparison, compare_results
 BEGIN, END = "<!-- train_tiny: begin -->", "<!-- train_tiny: end -->"
 _READ = """
 The agent of one house ({house}) is trained; its words have readings that only feedback tells. First tries, greedy,
-without feedback or memory, on {tasks} locked tasks a column (test split, draw {draw}, looked at once); seeds {seeds}, all
-of them here. Every training sampled at most {whole:,} answers, {sparse:,} on the sparse tasks. Differences in points,
+without feedback or memory, on locked tasks (test split, draw {draw}, looked at once): {tasks} known, half as many of
+held-out families and of other houses; seeds {seeds}, all of them here. A training stops before the step that, going by
+the last, would pass {whole:,} sampled answers, {sparse:,} on the sparse tasks. Differences in points,
 paired by task, seeds averaged within a task, bootstrap 95 % intervals over tasks. Learning rates were swept alike on
 the development split (below). Settings are the recipes `TINY` of agentloop/training/recipes.py; where they depart from
 the papers, they say so. **Privileged**: the critic knew the intended query, so part of the gain is built in.
@@ -41,7 +42,8 @@ Critique-GRPO 74.5 (one seed). So a second round was added, and the tables stand
 _SWEPT = """
 The sweep: pass rates on the development split on known tasks (600) / held-out families (300) / other houses (300);
 a first round with seed 1, on the whole tasks with half the answers, then the two best rates of each online method
-with all of them (seed 11). The rate with the best mean of the three in its last round was taken.
+with all of them (seed 11). The rate with the best mean of the three in its last round was taken; where one figure stands, that
+first round was measured on known tasks alone.
 """  # noqa: E501
 _SEEDS = ", ".join(map(str, SEEDS))
 COMMAND = "OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/train_tiny.py --out /tmp/train-tiny --jobs 2"
