@@ -63,12 +63,20 @@ def run_until(nursery: Any, folder: Path, size: int) -> bool:
     while time.monotonic() < deadline:
         if journal.exists() and journal.stat().st_size >= size:
             break
-        if not Path(f"/proc/{child}").exists() or Path(f"/proc/{child}/stat").read_text().split()[2] == "Z":
+        if has_ended(child):
             break
         time.sleep(0.0005)
     with contextlib.suppress(ProcessLookupError):
         os.kill(child, signal.SIGKILL)
     return int(nursery.stdout.readline()) == 0
+
+
+def has_ended(child: int) -> bool:
+    """Whether the process is gone, or waits to be asked for its end."""
+    try:
+        return Path(f"/proc/{child}/stat").read_text().split()[2] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def whole_run_size(nursery: Any, folder: Path) -> int:
