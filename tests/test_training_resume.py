@@ -37,6 +37,14 @@ def nursery() -> Any:
         process.kill()
 
 
+def runs(process: int) -> bool:
+    """Whether the process is still at work: neither gone nor dead and waited for."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(") ", 1)[1][0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class Trainings:
     """Trainings in processes of their own that are killed at a moment of one's choice."""
 
@@ -49,8 +57,7 @@ class Trainings:
         self.nursery.stdin.write(json.dumps(asked) + "\n")
         self.nursery.stdin.flush()
         child = int(self.nursery.stdout.readline())
-        stat = Path(f"/proc/{child}/stat")
-        while stat.exists() and stat.read_text().rsplit(") ", 1)[1][0] != "Z":
+        while runs(child):
             if until(out):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
