@@ -10,6 +10,7 @@ AgentloopError
 │   ├── ModelUnavailable             it did not answer after all retries
 │   └── TooFewReplies                it answered with fewer samples than were asked for
 ├── EnvironmentFailed                an environment broke, which says nothing of the attempt
+├── SandboxRefused                   a layer of isolation that was asked for is missing here
 ├── JournalError                     the journal cannot be used
 │   ├── JournalLocked                another process writes it
 │   ├── JournalCorrupt               a line inside it cannot be read
@@ -63,6 +64,10 @@ class TooFewReplies(ModelError):
 
 class EnvironmentFailed(AgentloopError):
     """An environment broke; that says nothing of the attempt in it."""
+
+
+class SandboxRefused(AgentloopError):
+    """A layer of isolation that was asked for is missing on this machine."""
 
 
 class JournalError(AgentloopError):

@@ -1,0 +1,177 @@
+"""A back end on bubblewrap: each side of a job in a ``bwrap`` of its own, started cold."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from agentloop.environments.code import layers, refused
+from agentloop.environments.code.inside.confine import DEVICES, WORK
+from agentloop.environments.code.interpreter import interpreter, visible
+from agentloop.environments.code.layers import START
+from agentloop.environments.code.verdict import Job, Limits, Verdict
+from agentloop.environments.code.verdicts import infra_error, verdict_of
+from agentloop.environments.code.workers import (
+    Ended,
+    file_in_memory,
+    for_candidate,
+    given,
+    head_and_tail,
+    more,
+    rest,
+)
+from agentloop.errors import SandboxRefused
+
+START_SECONDS = 1.0
+"""What two cold interpreters may take to start, on top of the time of the job."""
+
+
+class Bubblewrap:
+    """Runs each job in two fresh ``bwrap`` sandboxes: no /proc, no network, empty environment.
+
+    Slower than ``Sandbox`` and of the same strength but for the user ids: for machines where bubblewrap
+    is what administrators trust. seccomp, Landlock and limits are put on inside, as in ``Sandbox``.
+    SandboxRefused where ``bwrap`` is missing or does not run.
+    """
+
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        bwrap = shutil.which("bwrap")
+        if bwrap is None:
+            raise SandboxRefused("bubblewrap is not installed; install it: apt install bubblewrap")
+        self._bwrap = bwrap
+        self._python = interpreter()
+        found = layers.probe()
+        inner = [name for name in ("seccomp", "landlock", "limits") if found[name].available]
+        self.layers: tuple[str, ...] = ("namespaces", *inner)
+        self._visible = visible(self._python)
+        program = refused.program(subprocess=False, network=False, apart=True) if "seccomp" in inner else b""
+        self._settings: dict[str, Any] = {
+            "layers": inner,
+            "limits": self.limits._asdict(),
+            "uids": [],
+            "visible": self._visible,
+            "work": WORK,
+            "filter": program.hex(),
+            "network": False,
+        }
+        self._try()
+
+    def run(self, job: Job, /) -> Verdict:
+        """Carry out one job; blocks."""
+        try:
+            ended = self._carry_out(job)
+        except OSError as error:
+            return infra_error(str(error), layers=self.layers)
+        return verdict_of(job, ended, layers=self.layers, limits=self.limits)
+
+    def close(self) -> None:
+        """Nothing is kept between jobs."""
+
+    def _try(self) -> None:
+        done = subprocess.run([*self._command(), "/bin/true"], env={}, capture_output=True, text=True)
+        if done.returncode:
+            raise SandboxRefused(f"bubblewrap does not run here: {done.stderr.strip()}")
+
+    def _command(self) -> list[str]:
+        command = [self._bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+        for path in self._visible:
+            if os.path.islink(path):  # noqa: PTH114
+                command += ["--symlink", os.readlink(path), path]  # noqa: PTH115
+            else:
+                command += ["--ro-bind", path, path]
+        for path in DEVICES:
+            command += ["--dev-bind", path, path]
+        # Nothing else of this package is shown: its bundled tasks hold hidden tests.
+        return [*command, "--ro-bind", str(START.parent), str(START.parent)]
+
+    def _carry_out(self, job: Job) -> Ended:
+        settings = json.dumps({**self._settings, "seconds": job.timeout_seconds}).encode()
+        contents = (for_candidate(job), given(job), b"", settings)
+        files = [file_in_memory(content) for content in contents]
+        sockets = [*socket.socketpair(), *socket.socketpair()]
+        began = time.monotonic()
+        started: list[subprocess.Popen[bytes]] = []
+        try:
+            started = self._start(job, files, sockets)
+            reported = bytearray()
+            late = _watch(started[-1], sockets[3], reported, began + START_SECONDS + job.timeout_seconds)
+            killed = started[0].poll() is None
+            statuses = [_end(process) for process in started]
+            rest(sockets[3], reported)
+            written = os.fstat(files[2]).st_size
+            return Ended(
+                candidate=statuses[0],
+                candidate_killed=killed,
+                checker=statuses[-1],
+                late=late,
+                grown=False,
+                oom=False,
+                seconds=time.monotonic() - began,
+                report=bytes(reported),
+                output=head_and_tail(files[2], written, self.limits.output_bytes),
+                written=written,
+            )
+        finally:
+            for process in started:
+                _end(process)
+            for each in sockets:
+                each.close()
+            for file in files:
+                os.close(file)
+
+    def _start(
+        self, job: Job, files: Sequence[int], sockets: Sequence[socket.socket]
+    ) -> list[subprocess.Popen[bytes]]:
+        code, tests, output, settings = files
+        ours, theirs, report, _ = (each.fileno() for each in sockets)
+        if job.mode != "calls":
+            return [self._spawn(0, [tests, output, output, report, code, settings])]
+        void = os.open("/dev/null", os.O_RDWR)
+        try:
+            return [
+                self._spawn(0, [void, output, output, ours, code, settings]),
+                self._spawn(1, [void, void, void, theirs, report, tests, settings]),
+            ]
+        finally:
+            os.close(void)
+            for each in sockets[:3]:
+                each.close()
+
+    def _spawn(self, role: int, wanted: Sequence[int]) -> subprocess.Popen[bytes]:
+        """Start one side, whose descriptors 0, 1, 2 ... are to become ``wanted``."""
+        folder = ["--size", str(self.limits.folder_bytes), "--tmpfs", WORK, "--chdir", WORK]
+        python = [os.path.realpath(self._python.path), "-I", "-S", str(START), "alone", str(role)]
+        python += map(str, wanted)
+        return subprocess.Popen([*self._command(), *folder, *python], env={}, cwd="/", pass_fds=set(wanted))
+
+
+def _watch(process: subprocess.Popen[bytes], report: socket.socket, reported: bytearray, end: float) -> bool:
+    """Wait for a process, reading what is reported; whether time ran out first."""
+    poll = select.poll()
+    poll.register(report, select.POLLIN)
+    ended = os.pidfd_open(process.pid)
+    poll.register(ended, select.POLLIN)
+    try:
+        while (left := end - time.monotonic()) > 0:
+            ready = {descriptor for descriptor, _ in poll.poll(left * 1000 + 1)}
+            if ended in ready:
+                return False
+            if report.fileno() in ready and not more(report, reported):
+                poll.unregister(report)
+    finally:
+        os.close(ended)
+    return True
+
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    if process.poll() is None:
+        process.kill()
+    return process.wait()

@@ -1,0 +1,124 @@
+"""A control group for each worker, of version 1 or 2, where the kernel lets this process make one."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from pathlib import Path
+
+from agentloop.environments.code.verdict import Limits
+
+PREFIX = "agentloop-code-"
+_numbers = itertools.count(1)
+
+
+class ControlGroup:
+    """The folders that bound the memory and the number of processes of one worker."""
+
+    def __init__(self, memory: Path, processes: Path, limits: Limits) -> None:
+        name = f"{PREFIX}{os.getpid()}-{next(_numbers)}"
+        self.folders = tuple(dict.fromkeys((memory / name, processes / name)))
+        self._memory = self.folders[0]
+        try:
+            for folder in self.folders:
+                folder.mkdir()
+            _bound(self.folders[0], ("memory.max", "memory.limit_in_bytes"), limits.resident_bytes)
+            _bound(self.folders[-1], ("pids.max",), limits.processes)
+            with contextlib.suppress(OSError):  # not everywhere is swap counted
+                _bound(self._memory, ("memory.swap.max",), 0)
+        except OSError:
+            self.remove()
+            raise
+
+    def add(self, process: int) -> None:
+        """Put a process, and what it forks from now on, into the group."""
+        for folder in self.folders:
+            (folder / "cgroup.procs").write_text(str(process))
+
+    def killed_for_memory(self) -> int:
+        """How many processes of the group the kernel has killed because memory ran out."""
+        for name in ("memory.events", "memory.oom_control"):
+            with contextlib.suppress(OSError, KeyError):
+                lines = (self._memory / name).read_text().splitlines()
+                return int(dict(line.split(" ", 1) for line in lines)["oom_kill"])
+        return 0
+
+    def remove(self) -> None:
+        """Remove the group, whose processes have ended; nothing is said of one that is still in use."""
+        for folder in self.folders:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _bound(folder: Path, names: tuple[str, ...], value: int) -> None:
+    for name in names:
+        if (folder / name).exists():
+            (folder / name).write_text(str(value))
+            return
+    raise OSError(f"{folder} has no {names[0]}")
+
+
+def parents(limits: Limits) -> tuple[Path, Path] | None:
+    """Where groups for memory and for processes can be made, found by making one; None where nowhere."""
+    for memory, processes in _candidates():
+        try:
+            ControlGroup(memory, processes, limits).remove()
+        except OSError:
+            continue
+        return memory, processes
+    return None
+
+
+def sweep(memory: Path, processes: Path) -> None:
+    """Remove the groups of processes that died without doing so."""
+    for folder in [*memory.glob(f"{PREFIX}*"), *processes.glob(f"{PREFIX}*")]:
+        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _candidates() -> list[tuple[Path, Path]]:
+    """Folders to try: this process's own groups first, then the one above, then the top."""
+    own = _own_groups()
+    found = []
+    if "memory" in own and "pids" in own:
+        mounted = _mounts("cgroup")
+        for memory in _upwards(mounted.get("memory"), own["memory"]):
+            for processes in _upwards(mounted.get("pids"), own["pids"]):
+                found.append((memory, processes))
+    unified = _mounts("cgroup2").get("")
+    return [*found, *((folder, folder) for folder in _upwards(unified, own.get("", "/")))]
+
+
+def _own_groups() -> dict[str, str]:
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return {}
+    own = {}
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            own[controller] = path
+    return own
+
+
+def _mounts(kind: str) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, folder, this, options, *_ = line.split(" ")
+        if this == kind:
+            names = options.split(",") if kind == "cgroup" else [""]
+            found |= {name: Path(folder) for name in names if name not in found}
+    return found
+
+
+def _upwards(mounted: Path | None, path: str) -> list[Path]:
+    if mounted is None:
+        return []
+    own = mounted / path.strip("/")
+    return list(
+        dict.fromkeys(folder for folder in (own, own.parent, mounted) if folder.is_relative_to(mounted))
+    )

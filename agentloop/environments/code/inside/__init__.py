@@ -1,0 +1,1 @@
+"""What runs inside the sandbox; it needs nothing but the standard library."""

@@ -1,0 +1,203 @@
+"""The process that runs the tests: it alone holds the way by which a verdict leaves.
+
+The program stands in another process, and only values come from it. So nothing that it does to its
+own interpreter, its descriptors or its output can make up a verdict: it can only answer, and each
+answer is held against the tests here. An answer that comes early, late or twice is no more than a
+value for the call that is waiting: the same as a program that returns a prepared list of answers,
+whatever it is asked. Answers are numbered all the same, so that two processes which answer on one
+connection are found out and are not mistaken for one.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import os
+import sys
+from types import CodeType, ModuleType
+from typing import Any
+
+from agentloop.environments.code.inside.alarm import on_alarm, silence
+from agentloop.environments.code.inside.asserting import Prepared, names_of
+from agentloop.environments.code.inside.channel import Channel, encode
+from agentloop.environments.code.inside.examining import NAME, Broken, Examination, Tell, prepare
+from agentloop.environments.code.inside.loading import STANDARD_PREFIX
+from agentloop.environments.code.inside.remote import Program, Refused
+from agentloop.environments.code.inside.seen import Seen, Stop
+from agentloop.environments.code.inside.standins import NOTHING
+
+FLUSH_SECONDS = 0.05
+_MODULES = (
+    "abc array ast base64 bisect calendar cmath collections contextlib copy dataclasses datetime decimal "
+    "enum fractions functools hashlib heapq inspect io itertools json math numbers operator os queue random "
+    "re statistics string struct sys textwrap time types typing unicodedata unittest"
+)
+MODULES = frozenset(_MODULES.split())
+"""Standard modules that tests may name without importing them."""
+OTHERS = {"np": "numpy", "numpy": "numpy", "pd": "pandas", "pandas": "pandas"}
+DEFINITIONS = (
+    *(ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef),
+    *(ast.Assign, ast.AnnAssign, ast.Try, ast.If),
+)
+"""Statements of a prompt that are run; one in plain language may parse, but holds none of these."""
+OUTPUT = frozenset(("stdout", "redirect_stdout"))
+"""Tests that name one of these look at what the program prints."""
+PROGRAM_MODULES = ("program", "solution")
+"""The names by which tests may import the program."""
+
+
+def main(job: dict[str, Any], connection: int, report: int) -> int:
+    """Judge the program at the other end of ``connection`` by the job's tests; records go to ``report``."""
+    program = Program(Channel(connection), Seen())
+    told = Report(report, program)
+    program.notice = lambda place: told.tell({"at": place})
+    try:
+        judge(job, program, told.tell)
+    except (Broken, Refused) as error:
+        told.tell(error.told)
+    except Stop:
+        pass  # told below
+    if program.ended is not None:
+        told.tell(
+            {program.ended["kind"]: {name: each for name, each in program.ended.items() if name != "kind"}}
+        )
+    told.end({"done": True, "calls": program.seen.calls})
+    return 0
+
+
+def judge(job: dict[str, Any], program: Program, tell: Tell) -> None:
+    """Run the tests of a job on a program, and tell what came of it."""
+    entry = job["entry_point"]
+    prepared, code = prepare(job["tests"], entry)
+    program.start()
+    if entry and entry not in program.names:
+        tell({"missing_entry_point": {"name": entry, "defined": list(program.names)}})
+        return
+    module = ModuleType(NAME)
+    sys.modules[NAME] = module
+    namespace = module.__dict__
+    define(job["prompt"], entry, namespace)
+    program.share_with(namespace)
+    if OUTPUT.intersection(names_of(code)):
+        program.ask(["echo"], NOTHING)
+    subject = program.named(entry) if entry else None
+    if entry:
+        namespace[entry] = subject
+    helpers = complete(namespace, prepared, code, program)
+    if helpers:
+        tell({"helpers": helpers})
+    Examination(prepared, program.seen, tell).run(code, namespace, subject)
+
+
+def define(prompt: str, entry: str, namespace: dict[str, Any]) -> None:
+    """Put into ``namespace`` what the prompt defines besides the entry point."""
+    for statement in parsed(prompt):
+        if isinstance(statement, DEFINITIONS) and getattr(statement, "name", "") != entry:
+            try:
+                exec(compile(ast.Module([statement], []), "prompt.py", "exec", dont_inherit=True), namespace)
+            except Exception:  # a prompt may show code that is meant to break
+                continue
+
+
+def parsed(prompt: str) -> list[ast.stmt]:
+    """The statements of a prompt; a function that it leaves without a body gets one."""
+    for text in (prompt, f"{prompt}\n    pass\n"):
+        try:
+            return ast.parse(text).body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+    return []
+
+
+def complete(namespace: dict[str, Any], prepared: Prepared, code: CodeType, program: Program) -> list[str]:
+    """Give the tests the names that they use and nobody defines; those of the program are returned."""
+    for name in PROGRAM_MODULES:
+        module = ModuleType(name)
+        module.__getattr__ = program.named  # type: ignore[method-assign]
+        module.__dict__["__all__"] = [each for each in program.names if not each.startswith("_")]
+        sys.modules[name] = module
+    helpers = []
+    for name in dict.fromkeys(names_of(code)):
+        if name in namespace or hasattr(builtins, name):
+            continue
+        found = standard(name, program)
+        if found is not None:
+            namespace[name] = found
+        elif name in program.names and name not in assigned(prepared.tree):
+            namespace[name] = program.named(name)
+            helpers.append(name)
+    return helpers
+
+
+def standard(name: str, program: Program) -> Any:
+    """What a name means in the standard library, or None."""
+    module = name if name in MODULES else OTHERS.get(name)
+    origin = program.names.get(name, "")
+    try:
+        if module is not None:
+            return __import__(module)
+        if name in sys.modules["typing"].__all__:
+            return getattr(sys.modules["typing"], name)
+        if origin.startswith(STANDARD_PREFIX) and origin[len(STANDARD_PREFIX) :] in MODULES:
+            # The program says from which module it has this very name; what stands there is ours.
+            return getattr(__import__(origin[len(STANDARD_PREFIX) :]), name)
+    except (ImportError, AttributeError):
+        pass
+    return None
+
+
+def assigned(tree: ast.Module) -> set[str]:
+    """The names that the tests define themselves."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.alias):
+            found.add((node.asname or node.name).partition(".")[0])
+    return found
+
+
+class Report:
+    """The way to the host: records are kept for a moment, so that a quick run is written once."""
+
+    def __init__(self, descriptor: int, program: Program) -> None:
+        self._descriptor = descriptor
+        self._program = program
+        self._kept: list[str] = []
+        self._writing = False
+        self._doing = 0
+        on_alarm(self._flush, after=FLUSH_SECONDS, every=FLUSH_SECONDS)
+
+    def tell(self, record: dict[str, Any]) -> None:
+        """Tell the host one record."""
+        self._kept.append(encode(record))
+
+    def end(self, record: dict[str, Any]) -> None:
+        """Tell the last record."""
+        silence()
+        self.tell(record)
+        self._write()
+
+    def _flush(self, _: int, __: object) -> None:
+        if self._writing:
+            return
+        program = self._program
+        if program.waiting and self._doing != program.seen.calls:
+            self._doing = program.seen.calls
+            self.tell({"doing": program.seen.unit, **program.seen.last()})
+        self._write()
+
+    def _write(self) -> None:
+        self._writing = True
+        try:
+            while self._kept:
+                kept, self._kept = self._kept, []
+                left = memoryview(("\n".join(kept) + "\n").encode("ascii"))
+                while left:
+                    left = left[os.write(self._descriptor, left) :]
+        except OSError:
+            self._kept.clear()  # the host is gone: there is nobody to tell
+        finally:
+            self._writing = False
