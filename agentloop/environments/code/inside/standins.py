@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from agentloop.environments.code.inside.remote import Program
 
 NOTHING = "[]"
-FORWARDED = (
-    "getitem setitem delitem call enter exit str int float index round neg pos abs invert "
+FORWARDED = "getitem setitem delitem call enter exit str int float index round neg pos abs invert"
+"""The operations of an object of the program's that it carries out itself."""
+OPERATORS = (
     "add sub mul truediv floordiv mod divmod pow matmul and or xor lshift rshift "
     "radd rsub rmul rtruediv rfloordiv rmod rpow rmatmul rand ror rxor"
 )
-"""The operations of an object of the program's that it carries out itself."""
+"""Those that it carries out only with another object of the program's. In ``abs(f(x) - 3) < 0.1`` the
+other side is what the test wants: an object that was told it could make up the difference."""
 REFUSED = "eq ne lt le gt ge bool len iter hash contains next reversed reduce_ex length_hint"
 
 
@@ -111,8 +113,19 @@ def _refuse(name: str) -> Callable[..., Any]:
     return refused
 
 
+def _between_objects(name: str) -> Callable[..., Any]:
+    forward, refuse = _forward(name), _refuse(name)
+
+    def operated(self: Handle, other: Any, *rest: Any) -> Any:
+        return (forward if type(other) is Handle else refuse)(self, other, *rest)
+
+    return operated
+
+
 for _name in FORWARDED.split():
     setattr(Handle, f"__{_name}__", _forward(f"__{_name}__"))
+for _name in OPERATORS.split():
+    setattr(Handle, f"__{_name}__", _between_objects(f"__{_name}__"))
 for _name in REFUSED.split():
     setattr(Handle, f"__{_name}__", _refuse(f"__{_name}__"))
 
