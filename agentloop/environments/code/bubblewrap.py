@@ -12,7 +12,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from agentloop.environments.code import layers, refused
+from agentloop.environments.code import cgroups, layers, refused
+from agentloop.environments.code.cgroups import ControlGroup
 from agentloop.environments.code.inside.confine import DEVICES, WORK
 from agentloop.environments.code.interpreter import interpreter, visible
 from agentloop.environments.code.layers import START
@@ -29,6 +30,14 @@ from agentloop.environments.code.workers import (
 )
 from agentloop.errors import SandboxRefused
 
+JOIN = """
+while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs" || exit 70; shift; done
+shift
+exec "$@"
+"""
+"""A shell enters the control groups that are named before ``--``, and becomes the command after it."""
+SIGNALLED = 128
+"""bwrap, like a shell, adds this to the number of the signal that ended its program."""
 START_SECONDS = 1.0
 """What two cold interpreters may take to start, on top of the time of the job."""
 
@@ -50,7 +59,8 @@ class Bubblewrap:
         self._python = interpreter()
         found = layers.probe()
         inner = [name for name in ("seccomp", "landlock", "limits") if found[name].available]
-        self.layers: tuple[str, ...] = ("namespaces", *inner)
+        self._groups = cgroups.parents(self.limits)
+        self.layers: tuple[str, ...] = ("namespaces", *inner, *(["cgroup"] if self._groups else []))
         self._visible = visible(self._python)
         program = refused.program(subprocess=False, network=False, apart=True) if "seccomp" in inner else b""
         self._settings: dict[str, Any] = {
@@ -97,10 +107,11 @@ class Bubblewrap:
         contents = (for_candidate(job), given(job), b"", settings)
         files = [file_in_memory(content) for content in contents]
         sockets = [*socket.socketpair(), *socket.socketpair()]
+        group = ControlGroup(*self._groups, self.limits) if self._groups is not None else None
         began = time.monotonic()
         started: list[subprocess.Popen[bytes]] = []
         try:
-            started = self._start(job, files, sockets)
+            started = self._start(job, files, sockets, group)
             reported = bytearray()
             late = _watch(started[-1], sockets[3], reported, began + START_SECONDS + job.timeout_seconds)
             killed = started[0].poll() is None
@@ -112,8 +123,8 @@ class Bubblewrap:
                 candidate_killed=killed,
                 checker=statuses[-1],
                 late=late,
-                grown=False,
-                oom=False,
+                grown="",
+                oom=group is not None and group.killed_for_memory() > 0,
                 seconds=time.monotonic() - began,
                 report=bytes(reported),
                 output=head_and_tail(files[2], written, self.limits.output_bytes),
@@ -126,31 +137,39 @@ class Bubblewrap:
                 each.close()
             for file in files:
                 os.close(file)
+            if group is not None:
+                group.remove()
 
     def _start(
-        self, job: Job, files: Sequence[int], sockets: Sequence[socket.socket]
+        self,
+        job: Job,
+        files: Sequence[int],
+        sockets: Sequence[socket.socket],
+        group: ControlGroup | None,
     ) -> list[subprocess.Popen[bytes]]:
         code, tests, output, settings = files
         ours, theirs, report, _ = (each.fileno() for each in sockets)
         if job.mode != "calls":
-            return [self._spawn(0, [tests, output, output, report, code, settings])]
+            return [self._spawn(0, [tests, output, output, report, code, settings], group)]
         void = os.open("/dev/null", os.O_RDWR)
         try:
             return [
-                self._spawn(0, [void, output, output, ours, code, settings]),
-                self._spawn(1, [void, void, void, theirs, report, tests, settings]),
+                self._spawn(0, [void, output, output, ours, code, settings], group),
+                self._spawn(1, [void, void, void, theirs, report, tests, settings], group),
             ]
         finally:
             os.close(void)
             for each in sockets[:3]:
                 each.close()
 
-    def _spawn(self, role: int, wanted: Sequence[int]) -> subprocess.Popen[bytes]:
+    def _spawn(self, role: int, wanted: Sequence[int], group: ControlGroup | None) -> subprocess.Popen[bytes]:
         """Start one side, whose descriptors 0, 1, 2 ... are to become ``wanted``."""
         folder = ["--size", str(self.limits.folder_bytes), "--tmpfs", WORK, "--chdir", WORK]
         python = [os.path.realpath(self._python.path), "-I", "-S", str(START), "alone", str(role)]
         python += map(str, wanted)
-        return subprocess.Popen([*self._command(), *folder, *python], env={}, cwd="/", pass_fds=set(wanted))
+        joined = ["/bin/sh", "-c", JOIN, "sh", *map(str, group.folders if group is not None else ()), "--"]
+        command = [*joined, *self._command(), *folder, *python]
+        return subprocess.Popen(command, env={}, cwd="/", pass_fds=set(wanted))
 
 
 def _watch(process: subprocess.Popen[bytes], report: socket.socket, reported: bytearray, end: float) -> bool:
@@ -174,4 +193,5 @@ def _watch(process: subprocess.Popen[bytes], report: socket.socket, reported: by
 def _end(process: subprocess.Popen[bytes]) -> int:
     if process.poll() is None:
         process.kill()
-    return process.wait()
+    status = process.wait()
+    return SIGNALLED - status if status > SIGNALLED else status

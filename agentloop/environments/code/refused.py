@@ -20,9 +20,9 @@ KERNEL = (
 )
 OBJECTS = (
     "shmget shmat shmctl shmdt msgget msgsnd msgrcv msgctl semget semop semtimedop semctl "
-    "mq_open mq_unlink mq_notify mq_timedsend mq_timedreceive memfd_secret"
+    "mq_open mq_unlink mq_notify mq_timedsend mq_timedreceive memfd_create memfd_secret"
 )
-"""What System V and POSIX name for the whole machine, and outlives a process."""
+"""What System V and POSIX name for the whole machine, and memory that no limit of a process counts."""
 OWNERS = "chown fchown lchown fchownat mknod mknodat setxattr lsetxattr fsetxattr removexattr lremovexattr"
 MODES = (
     "chmod fchmod fchmodat fchmodat2 utime utimes futimesat utimensat fsetxattr fremovexattr inotify_init "
@@ -70,6 +70,7 @@ def program(*, subprocess: bool, network: bool, apart: bool) -> bytes:
             made.add_rule(refuse, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, 1 << bit, 1 << bit))
     for command in (TIOCSTI, TIOCLINUX):
         made.add_rule(refuse, "ioctl", seccomp.Arg(1, seccomp.MASKED_EQ, 0xFFFFFFFF, command))
+    made.add_rule(refuse, "prlimit64", seccomp.Arg(0, seccomp.NE, 0))
     for option in (PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_MM):
         made.add_rule(refuse, "prctl", seccomp.Arg(0, seccomp.MASKED_EQ, 0xFFFFFFFF, option))
     return _exported(made)

@@ -22,6 +22,7 @@ Why: TypeAlias = Literal[
     "memory",
     "killed_by_signal",
     "output_limit",
+    "process_limit",
     "forged_channel",
     "unsupported_value",
     "infra_error",

@@ -188,6 +188,8 @@ class _Judge:
         ended, limits = self.ended, self.limits
         if ended.oom:
             return "memory", [Fact(kind="memory", data={"bytes": limits.resident_bytes})]
+        if ended.grown == "threads":
+            return "process_limit", [Fact(kind="process_limit", data={"processes": limits.processes})]
         if ended.grown or (ended.written >= limits.file_bytes and not self.done):
             size = limits.folder_bytes if ended.grown else limits.file_bytes
             return "output_limit", [Fact(kind="output_limit", data={"bytes": size})]

@@ -38,8 +38,8 @@ class Ended(NamedTuple):
     """Whether the worker killed it, as it does at the end of every job."""
     checker: int
     late: bool
-    grown: bool
-    """Whether its work folder grew too large."""
+    grown: str
+    """Of what the program had too much: ``files``, ``threads``, or nothing."""
     oom: bool
     """Whether the kernel killed a process of the job for want of memory."""
     seconds: float

@@ -261,11 +261,11 @@ class Program(Border):
 
 def origin_of(value: Any) -> list[str] | None:
     """The standard module and the name of a function or class; the program takes its own of that name."""
-    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
-    if (
-        type(module) is not str
-        or type(name) is not str
-        or module not in sys.stdlib_module_names | {"builtins"}
-    ):
+    owner = getattr(value, "__objclass__", value)  # that of a method such as str.upper
+    module, name = getattr(owner, "__module__", None), getattr(value, "__qualname__", None)
+    if type(module) is not str or type(name) is not str or module not in ORIGINS:
         return None
-    return [module, name] if getattr(sys.modules.get(module), name, None) is value else None
+    found = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return [module, name] if found is value else None

@@ -14,6 +14,7 @@ from _thread import RLock
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from io import StringIO
+from operator import attrgetter
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -237,7 +238,7 @@ class Server(Border):
         if tag == "standard":
             module, name = data
             __import__(module)
-            return getattr(sys.modules[module], name)
+            return attrgetter(name)(sys.modules[module])
         if tag == "iterator":
             return iter(Reader(self).items(data, 1))
         place, name = data

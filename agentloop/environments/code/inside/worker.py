@@ -32,6 +32,8 @@ HIGH = 200
 """Above all descriptors that a worker has open."""
 LAST_WORD_SECONDS = 0.1
 """What a checker may take to say that its program is gone."""
+LONGEST_PATH = 3000
+"""Beyond this a path comes near the longest that the kernel takes."""
 PRUNE_SECONDS = 0.1
 """How often the work folder is measured where no kernel limits its size."""
 
@@ -148,8 +150,14 @@ class Worker:
             return candidate.main(job, 3)
         return checker.main(job, 3, 4)
 
-    def _watch(self, children: dict[int, int], end: float) -> tuple[bool, bool]:
-        """Wait for the verdict; whether time ran out first, or the work folder grew too large."""
+    def _too_much(self, children: dict[int, int]) -> str:
+        crowd = max(map(threads_of, children.values()))
+        if crowd > self.limits["processes"]:
+            return "threads"
+        return "files" if too_large(self.room.work, self.limits) else ""
+
+    def _watch(self, children: dict[int, int], end: float) -> tuple[bool, str]:
+        """Wait for the verdict; whether time ran out first, or of what the program had too much."""
         poll = select.poll()
         poll.register(self.control, select.POLLIN)
         awaited = children.get(CHECKER, children[CANDIDATE])
@@ -165,12 +173,13 @@ class Worker:
                     self._tidy()
                     os._exit(0)
                 if ended in found:
-                    return False, False
-                if not self.room.apart and too_large(self.room.work, self.limits):
-                    return False, True
+                    return False, ""
+                grown = "" if self.room.apart else self._too_much(children)
+                if grown:
+                    return False, grown
         finally:
             os.close(ended)
-        return True, False
+        return True, ""
 
     def _end_all(self, children: dict[int, int]) -> None:
         for child in children.values():
@@ -266,43 +275,59 @@ def children_of(process: int) -> list[int]:
         return []
 
 
-def entries(folder: str) -> list[os.DirEntry[str]]:
-    """What lies in a folder and below it; links are not followed."""
-    found: list[os.DirEntry[str]] = []
-    folders = [folder]
-    while folders:
-        try:
-            with os.scandir(folders.pop()) as scanned:
-                here = list(scanned)
-        except OSError:
-            continue
-        found += here
-        folders += [entry.path for entry in here if entry.is_dir(follow_symlinks=False)]
-    return found
+def threads_of(process: int) -> int:
+    """The threads of a process and of its descendants."""
+    try:
+        own = len(os.listdir(f"/proc/{process}/task"))
+    except OSError:
+        return 0
+    return own + sum(map(threads_of, children_of(process)))
 
 
 def too_large(folder: str, limits: dict[str, int]) -> bool:
-    """Whether a folder holds more files, or more bytes on disk, than it may."""
-    found = entries(folder)
-    if len(found) > limits["folder_files"]:
-        return True
-    size = 0
-    for entry in found:
+    """Whether a folder holds more files, or more bytes on disk, than it may; links are not followed."""
+    count = size = 0
+    folders = [folder]
+    while folders:
+        path = folders.pop()
+        if len(path) > LONGEST_PATH:
+            return True
         try:
-            size += entry.stat(follow_symlinks=False).st_blocks * 512
+            found = list(os.scandir(path))
         except OSError:
             continue
-    return size > limits["folder_bytes"]
+        for entry in found:
+            size += bytes_of(entry)
+        folders += [entry.path for entry in found if entry.is_dir(follow_symlinks=False)]
+        count += len(found)
+        if count > limits["folder_files"] or size > limits["folder_bytes"]:
+            return True
+    return False
+
+
+def bytes_of(entry: os.DirEntry[str]) -> int:
+    """What a file takes on disk; nothing when it is gone meanwhile."""
+    try:
+        return entry.stat(follow_symlinks=False).st_blocks * 512
+    except OSError:
+        return 0
 
 
 def empty(folder: str) -> None:
-    """Remove all that lies in a folder."""
-    for entry in reversed(entries(folder)):
-        try:
-            os.chmod(os.path.dirname(entry.path), 0o700)
-            (os.rmdir if entry.is_dir(follow_symlinks=False) else os.unlink)(entry.path)
-        except OSError:
-            continue
+    """Remove all that lies in a folder, however deep: what lies in a folder of it is moved up first."""
+    moved = 0
+    while found := list(os.scandir(folder)):
+        for entry in found:
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)
+                continue
+            os.chmod(entry.path, 0o700)
+            for below in list(os.scandir(entry.path)):
+                moved += 1
+                if below.is_dir(follow_symlinks=False):
+                    os.chmod(below.path, 0o700)
+                os.rename(below.path, f"{folder}/{moved}-{os.getpid()}-moved")
+            os.rmdir(entry.path)
 
 
 def main(control: int) -> None:
