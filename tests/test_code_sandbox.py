@@ -91,7 +91,7 @@ def test_memory_that_only_the_control_group_counts_is_told_apart() -> None:
     # Files of the work folder are memory too, and no address space counts them.
     limits = Limits(resident_bytes=64 * MIB, folder_bytes=512 * MIB, file_bytes=256 * MIB)
     made = Sandbox(require="any", workers=1, limits=limits)
-    write = "def add(a, b):\n    with open('x', 'wb') as f:\n        f.write(bytes(200_000_000))\n    return a + b\n"
+    write = "def add(a, b):\n    open('x', 'wb').write(bytes(200_000_000))\n    return a + b\n"
     assert judged(made, write).why == "memory"
     assert judged(made, ADD).passed
     made.close()
@@ -228,7 +228,8 @@ def test_the_network_is_closed_unless_it_is_allowed(sandbox: Sandbox) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         body = (
             "import socket\n"
-            f"try:\n    socket.create_connection(('127.0.0.1', {server.getsockname()[1]}), 5); print('reached')\n"
+            f"try:\n    socket.create_connection(('127.0.0.1', {server.getsockname()[1]}), 5)\n"
+            "    print('reached')\n"
             "except OSError:\n    print('refused')\n"
         )
         opened = Sandbox(require="any", workers=1, allow=Allowed(network=True))
@@ -241,7 +242,8 @@ def test_the_network_is_closed_unless_it_is_allowed(sandbox: Sandbox) -> None:
 def test_a_folder_of_the_host_is_closed_unless_it_is_allowed(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("said")
     os.chmod(tmp_path, 0o755)  # noqa: PTH101 - another user reads it
-    body = f"try:\n    print(open({str(tmp_path / 'words.txt')!r}).read())\nexcept OSError:\n    print('refused')\n"
+    path = str(tmp_path / "words.txt")
+    body = f"try:\n    print(open({path!r}).read())\nexcept OSError:\n    print('refused')\n"
     opened = Sandbox(require="any", workers=1, allow=Allowed(folders=(tmp_path,)))
     assert said(opened, body) == "said"
     opened.close()
@@ -389,6 +391,50 @@ def test_without_any_layer_the_program_is_still_judged() -> None:
     made.close()
 
 
+NO_ROOM = ("namespaces", "uid", "cgroup")
+"""What a machine lacks that allows neither namespaces nor control groups."""
+
+
+def test_files_too_deep_to_be_named_are_gone_before_the_next_job() -> None:
+    made = Sandbox(require="any", workers=1, without=NO_ROOM)
+    deep = "import os\nfor _ in range(100):\n    os.mkdir('d' * 200)\n    os.chdir('d' * 200)\n"
+    assert judged(made, deep + ADD).passed
+    assert said(made, "import os\nprint(os.listdir('.'))\n") == "[]"
+    made.close()
+
+
+def test_threads_are_bounded_where_the_kernel_counts_none() -> None:
+    made = Sandbox(require="any", workers=1, without=NO_ROOM)
+    flood = (
+        "import threading, time\nthreading.stack_size(65536)\n"
+        "def add(a, b):\n    while True:\n        threading.Thread(target=time.sleep, args=(60,)).start()\n"
+    )
+    verdict = judged(made, flood)
+    assert verdict.why in ("process_limit", "exception")
+    assert verdict.seconds < 2.0
+    made.close()
+
+
+def test_files_are_bounded_where_no_mount_bounds_them() -> None:
+    made = Sandbox(require="any", workers=1, without=NO_ROOM)
+    flood = "def add(a, b):\n    n = 0\n    while True:\n        n += 1\n        open(f'f{n}', 'w').close()\n"
+    assert judged(made, flood).why == "output_limit"
+    made.close()
+
+
+def test_limits_of_other_processes_cannot_be_set(sandbox: Sandbox) -> None:
+    if "seccomp" not in sandbox.layers:
+        pytest.skip("SKIPPED: no seccomp here")
+    made = Sandbox(require="any", workers=1, without=NO_ROOM)
+    body = (
+        "import os, resource\n"
+        "try:\n    print(resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE))\n"
+        "except OSError:\n    print('refused')\n"
+    )
+    assert said(made, body) == "refused"
+    made.close()
+
+
 @pytest.mark.parametrize("seconds", [0, -1, 1e9])
 def test_a_time_that_makes_no_sense_is_refused(sandbox: Sandbox, seconds: float) -> None:
     with pytest.raises(BadInput, match="timeout_seconds"):
@@ -410,7 +456,8 @@ def test_a_host_that_is_killed_leaves_nothing_running(tmp_path: Path) -> None:
         "import sys, threading, time\n"
         "from agentloop.environments.code import Sandbox, Job\n"
         "made = Sandbox(require='any', workers=1)\n"
-        "job = Job(program='def f():\\n    while True: pass\\n', tests='assert f()', entry_point='f', timeout_seconds=60)\n"
+        "program = 'def f():\\n    while True: pass\\n'\n"
+        "job = Job(program=program, tests='assert f()', entry_point='f', timeout_seconds=60)\n"
         "threading.Thread(target=made.run, args=(job,)).start()\n"
         "while not made.processes(): time.sleep(0.01)\n"
         "time.sleep(0.5)\n"
