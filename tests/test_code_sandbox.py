@@ -475,3 +475,17 @@ def test_a_host_that_is_killed_leaves_nothing_running(tmp_path: Path) -> None:
     while time.monotonic() < end and any(Path(f"/proc/{each}").exists() for each in [worker, *children]):
         time.sleep(0.02)
     assert not any(Path(f"/proc/{each}").exists() for each in [worker, *children])
+
+
+def test_sets_have_the_same_order_in_every_worker() -> None:
+    orders = set()
+    for _ in range(3):
+        made = Sandbox(require="any", workers=1)
+        orders.add(said(made, "print(list({'a', 'b', 'c', 'd', 'e'}))\n"))
+        made.close()
+    assert len(orders) == 1
+
+
+def test_a_script_may_end_itself_as_at_the_prompt(sandbox: Sandbox) -> None:
+    job = Job(program="print('said')\nexit()\nprint('not said')\n", mode="stdio", stdout="said")
+    assert sandbox.run(job).passed

@@ -16,6 +16,7 @@ PACKAGE = ROOT / "agentloop"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 RECORDS = {"lazy", "types", "record", "errors", "hidden", "version", "intervals", "json_reply"}
+RECORDS |= {"tested", "edits"}
 LOG = {"journal", "reading", "redact", "packing"}
 MAY_IMPORT = {
     "version": set(),
@@ -24,6 +25,8 @@ MAY_IMPORT = {
     "record": set(),
     "intervals": {"errors"},
     "json_reply": {"errors"},
+    "edits": {"record"},
+    "tested": {"record", "types"},
     "types": {"record", "errors"},
     "schema": RECORDS,
     "hidden": RECORDS,
@@ -38,7 +41,7 @@ MAY_IMPORT = {
     "running": set(),
     "context": RECORDS | LOG | {"budget", "prompts", "models"},
     "memories": RECORDS | {"prompts", "memories"},
-    "critics": RECORDS | {"prompts", "critics"},
+    "critics": RECORDS | {"prompts", "own_tests", "critics"},
     "environments": RECORDS | {"prompts", "environments"},
     "export": RECORDS | LOG | {"prompts", "export"},
 }
@@ -50,7 +53,11 @@ MAY_IMPORT |= {
     "nodes": GRAPH,
     "acting": GRAPH,
     "graph": GRAPH,
-    "recipes": GRAPH | {"graph", "recipes"},
+    "search": GRAPH | {"search"},
+    "own_tests": RECORDS | LOG | {"prompts", "context"},
+    "recipes": GRAPH | {"graph", "search", "own_tests", "recipes"},
+    "selection": RECORDS,
+    "choosing": GRAPH | {"run", "running", "selection"},
     "run": RECORDS | LOG | {"export"},
     "loop": GRAPH | {"graph", "budget", "run", "running", "export"},
     "comparing": RECORDS,
@@ -68,7 +75,15 @@ HEAVY = {
     "torch": {"models/local.py", "models/local_rows.py", "models/sampling.py"},
     "transformers": {"models/local.py", "models/local_rows.py", "models/sampling.py"},
     "chromadb": {"memories/vector.py"},
-    "langgraph": {"graph.py", "state.py", "stopping.py", "learning.py", "nodes.py", "acting.py"},
+    "langgraph": {
+        "graph.py",
+        "state.py",
+        "stopping.py",
+        "learning.py",
+        "nodes.py",
+        "acting.py",
+        "search/graph.py",
+    },
     "playwright": {"environments/web.py"},
 }
 
@@ -183,7 +198,15 @@ def test_every_file_begins_by_saying_what_it_holds() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["agentloop", "agentloop.memories", "agentloop.critics", "agentloop.environments", "agentloop.models"],
+    [
+        "agentloop",
+        "agentloop.memories",
+        "agentloop.critics",
+        "agentloop.environments",
+        "agentloop.models",
+        "agentloop.recipes",
+        "agentloop.search",
+    ],
 )
 def test_every_public_name_can_be_imported_and_has_a_docstring(module: str) -> None:
     loaded = importlib.import_module(module)

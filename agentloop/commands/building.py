@@ -7,13 +7,15 @@ import importlib.util
 import json
 import os
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from agentloop.critics import ModelCritic, execution_critic
-from agentloop.environments import SQLEnvironment
+from agentloop.environments import CodeEnvironment, SQLEnvironment
+from agentloop.environments.code import code_passes, code_tasks, humaneval, mbpp, small_tasks
 from agentloop.environments.sql import result_match
 from agentloop.errors import BadInput
 from agentloop.graph import reflect_and_retry
@@ -28,8 +30,12 @@ class Wanted:
     """What the command line asks for."""
 
     model: str
+    """``local/tiny``, ``local/PATH``, a LiteLLM name, or ``FILE.py:NAME`` for one of your own."""
     environment: str = "sql"
-    """``sql``, ``none``, or ``FILE.py:NAME`` for one of your own."""
+    """``sql``, ``code``, ``none``, or ``FILE.py:NAME`` for one of your own.
+
+    ``code`` asks for strong isolation; ``code:full`` and ``code:any`` ask for more or for any.
+    """
     database: Path | None = None
     """A SQLite file, or a folder of them; without it each task brings its own script."""
     critic: str = "auto"
@@ -82,29 +88,49 @@ def parts(wanted: Wanted, tasks: list[Task]) -> Parts:
         model=_model(wanted.model, wanted),
         environment=environment,
         critic=_critic(wanted, gold=gold),
-        grader=result_match if gold and isinstance(environment, SQLEnvironment) else None,
+        grader=_grader(environment) if gold else None,
         memory=CorrectionMemory(wanted.memory) if wanted.memory else None,
     )
 
 
 def read_tasks(named: str, *, count: int | None = None, seed: int = 0) -> list[Task]:
-    """Tasks from a JSON Lines file, one Task a line, or the embedded model's: ``tiny:SPLIT[:HOUSE,...]``."""
+    """Tasks from a JSON Lines file, one Task a line, or from a set that has a name.
+
+    ``tiny:SPLIT[:HOUSE,...]`` are the embedded model's, ``code:small`` are small programming tasks that
+    come with the package, ``code:PATH``, ``humaneval:PATH`` and ``mbpp:PATH`` read those forms.
+    """
+    kind, _, path = named.partition(":")
+    if kind in TASKS_OF_CODE and path:
+        return TASKS_OF_CODE[kind](path)[:count]
     if named.startswith("tiny:"):
         from agentloop import tiny
 
         split, _, houses = named.removeprefix("tiny:").partition(":")
         asked = houses.split(",") if houses else None
         return tiny.tasks(split, count or 100, seed, houses=asked)  # type: ignore[arg-type]
-    path = Path(named)
-    if not path.is_file():
+    file = Path(named)
+    if not file.is_file():
         raise BadInput(
-            f"no tasks at {path}; give a JSON Lines file with one Task a line, or tiny:dev, tiny:test"
+            f"no tasks at {file}; give a JSON Lines file with one Task a line, or one of tiny:dev, "
+            "tiny:test, code:small, humaneval:PATH, mbpp:PATH"
         )
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
         if line.strip():
-            found.append(_task(line, f"line {number} of {path}"))
+            found.append(_task(line, f"line {number} of {file}"))
     return found[:count] if count else found
+
+
+def _of_code(name: str) -> list[Task]:
+    return small_tasks() if name == "small" else code_tasks(name)
+
+
+TASKS_OF_CODE: Mapping[str, Callable[[str], list[Task]]] = {
+    "code": _of_code,
+    "humaneval": humaneval,
+    "mbpp": mbpp,
+}
+"""How the tasks are read that a name with a colon asks for."""
 
 
 def _task(line: str, where: str) -> Task:
@@ -125,6 +151,9 @@ def _problems(error: ValueError) -> list[dict[str, Any]]:
 
 
 def _model(name: str, wanted: Wanted) -> Model:
+    if ".py:" in name:
+        found: Model = own(name, "--model", "local/tiny, local/PATH, a LiteLLM name")
+        return found
     # A million parameters are no work for several threads; they would only wait for one another.
     options: dict[str, Any] = {"threads": 1} if name == "local/tiny" else {}
     return ChatModel(
@@ -141,8 +170,22 @@ def _environment(wanted: Wanted) -> Environment | None:
         return None
     if wanted.environment == "sql":
         return SQLEnvironment(wanted.database, writes=wanted.writes)
-    found: Environment = own(wanted.environment, "--environment", "sql, none")
+    kind, _, require = wanted.environment.partition(":")
+    if kind == "code":
+        if require not in ("", "full", "strong", "any"):
+            raise BadInput(
+                f"--environment {wanted.environment!r}: give code, code:full, code:strong or code:any"
+            )
+        return CodeEnvironment(require=require or "strong")  # type: ignore[arg-type]
+    found: Environment = own(wanted.environment, "--environment", "sql, code, none")
     return found
+
+
+def _grader(environment: Environment | None) -> Grader | None:
+    """The environment's own grader; what a user brings has none of ours."""
+    if isinstance(environment, CodeEnvironment):
+        return code_passes
+    return result_match if isinstance(environment, SQLEnvironment) else None
 
 
 def _critic(wanted: Wanted, *, gold: bool) -> Critic:

@@ -7,9 +7,22 @@ from typing import Annotated
 
 import typer
 
-Model = Annotated[str, typer.Option(help="local/tiny, local/PATH of a checkpoint, or any LiteLLM name")]
-Tasks = Annotated[str, typer.Option(help="JSON Lines, one Task a line; or tiny:train, tiny:dev, tiny:test")]
-Environment = Annotated[str, typer.Option(help="sql, none, or FILE.py:NAME of your own")]
+Model = Annotated[
+    str,
+    typer.Option(
+        help="local/tiny, local/PATH of a checkpoint, any LiteLLM name, or FILE.py:NAME of your own"
+    ),
+]
+Tasks = Annotated[
+    str,
+    typer.Option(
+        help="JSON Lines, one Task a line; or tiny:train, tiny:dev, tiny:test, code:small, humaneval:PATH, "
+        "mbpp:PATH"
+    ),
+]
+Environment = Annotated[
+    str, typer.Option(help="sql, code (code:full or code:any ask for other isolation), none, or FILE.py:NAME")
+]
 Database = Annotated[Path | None, typer.Option(help="a SQLite file, or a folder of them")]
 Critic = Annotated[str, typer.Option(help="auto, execution, tiny, model:NAME, or FILE.py:NAME of your own")]
 Level = Annotated[

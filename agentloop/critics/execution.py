@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
+from agentloop.critics.code_words import CODE_WORDS, HIDDEN_CODE_WORDS, PUBLIC_RIGHT, WITH_LINES, innermost
 from agentloop.critics.sql_words import SQL_WORDS
 from agentloop.critics.words import Finding
 from agentloop.errors import BadInput
@@ -14,24 +15,48 @@ from agentloop.types import Attempt, Fact, Feedback, FeedbackKind, Span, Verdict
 Detail: TypeAlias = Literal["unary", "binary", "located", "explained"]
 Words: TypeAlias = Callable[[Mapping[str, Any]], Finding | None]
 
-WORDS: Mapping[str, Words] = {**SQL_WORDS}
-"""What is said of each kind of fact. Facts of other kinds are passed over."""
-
 NOTHING_RUN = "Nothing was run, so nothing could be checked."
 RIGHT = "The answer is right."
 RAN = "The answer ran; whether it is right was not checked."
 NEAREST_TO_RIGHT = 0.9
 
 
+class Vocabulary(NamedTuple):
+    """What is said of each kind of fact of one environment. Facts of other kinds are passed over.
+
+    ``hidden`` holds the words for facts that reveal what only a grader may know. ``marks`` are the
+    kinds of which every step of that environment has one. ``nearest`` says what a share of the answer
+    that is right is worth.
+    """
+
+    words: Mapping[str, Words]
+    hidden: Mapping[str, Words]
+    marks: frozenset[str]
+    nearest: Callable[[float], float]
+
+
+SQL = Vocabulary(SQL_WORDS, SQL_WORDS, frozenset(), lambda share: NEAREST_TO_RIGHT * share)
+CODE = Vocabulary(
+    CODE_WORDS,
+    HIDDEN_CODE_WORDS,
+    frozenset({"tests_passed", "loaded", "no_program", "unmatched_edit"}),
+    lambda share: min(NEAREST_TO_RIGHT, share),
+)
+WORDS = (CODE, SQL)
+"""The vocabularies, in the order in which they are tried. The last takes what no other knows."""
+
+
 class _Judged(NamedTuple):
     verdict: Verdict
     findings: Sequence[Finding]
+    right: str = RIGHT
+    nearest: Callable[[float], float] = SQL.nearest
 
 
 def execution_critic(
     level: Detail = "explained", *, prompts: Prompts | None = None
 ) -> Callable[[Attempt], Feedback]:
-    """A critic that tells the facts of an attempt's last step and of the state it left.
+    """A critic that tells the facts of an attempt's last step and of the state it left: of SQL or code.
 
     ``level``: "unary" says only to try again, "binary" that the answer is wrong, "located" also
     where or in which respect, "explained" also how, as far as the facts go. What passed is said to
@@ -43,8 +68,13 @@ def execution_critic(
     "pass" from "fail". It counts and names what is wrong with the agent's own rows and columns, and
     tells neither the accepted query nor a wanted row.
 
+    Of code, public tests decide: "pass" where they all passed, which the feedback then says, and
+    "unsure" where there are none. In ``sees_hidden`` the hidden tests decide. Of public tests the
+    critic tells the failing call, at "explained" also what came and what is wanted; of hidden ones it
+    tells the kind of failure and the program's own line, and no input, wanted value or message.
+
     The score is 1 for a pass, 0 where running failed, at most 0.9 for a result that is in part the
-    wanted one, and None where nothing is known.
+    wanted one (of code the share of tests that passed), and None where nothing is known.
     """
     if level not in get_args(Detail):
         raise BadInput(f"level must be one of {', '.join(get_args(Detail))}, got {level!r}")
@@ -72,20 +102,36 @@ def _judge(attempt: Attempt) -> _Judged:
         return _Judged("unsure", [Finding("unsure", f"The attempt broke off: {attempt.error}")])
     if not facts:
         return _Judged("unsure", [Finding("unsure", NOTHING_RUN)])
-    findings = [found for fact in facts if fact.kind in WORDS and (found := WORDS[fact.kind](fact.data))]
+    vocabulary = next((each for each in WORDS if each.marks & {fact.kind for fact in facts}), WORDS[-1])
+    found = [(fact, finding) for fact in facts if (finding := _finding(fact, vocabulary))]
+    if vocabulary is CODE and (known := [each for fact, each in found if _is_known_right(fact, each)]):
+        return _Judged("pass", known)
+    findings = [finding for _, finding in found]
     verdicts = {finding.verdict for finding in findings}
     if "fail" in verdicts:
         # What is unsure is of use beside a failure only where it hints at the cause.
         told = [finding for finding in findings if finding.verdict == "fail" or finding.how]
-        return _Judged("fail", sorted(told, key=lambda finding: finding.verdict != "fail"))
+        told.sort(key=lambda finding: finding.verdict != "fail")
+        return _Judged("fail", told, nearest=vocabulary.nearest)
     if "pass" in verdicts:
-        return _Judged("pass", [finding for finding in findings if finding.verdict == "pass"])
+        passed = [finding for finding in findings if finding.verdict == "pass"]
+        return _Judged("pass", passed, right=PUBLIC_RIGHT if vocabulary is CODE else RIGHT)
     return _Judged("unsure", findings or [Finding("unsure", RAN)])
+
+
+def _finding(fact: Fact, vocabulary: Vocabulary) -> Finding | None:
+    words = (vocabulary.hidden if fact.hidden else vocabulary.words).get(fact.kind)
+    return words(fact.data) if words else None
+
+
+def _is_known_right(fact: Fact, finding: Finding) -> bool:
+    """Hidden tests that passed decide, even against a public one: an example in a prompt can be wrong."""
+    return fact.hidden and finding.verdict == "pass"
 
 
 def _text(judged: _Judged, level: Detail, texts: Prompts) -> str:
     if judged.verdict == "pass":
-        return RIGHT
+        return judged.right
     if level == "unary":
         return texts.render("again")
     if level == "binary":
@@ -103,7 +149,7 @@ def _score(judged: _Judged) -> float | None:
         return 1.0
     if judged.verdict == "unsure":
         return None
-    return NEAREST_TO_RIGHT * min(finding.share for finding in judged.findings if finding.verdict == "fail")
+    return judged.nearest(min(finding.share for finding in judged.findings if finding.verdict == "fail"))
 
 
 def _kind(verdict: Verdict, level: Detail) -> FeedbackKind:
@@ -115,8 +161,16 @@ def _kind(verdict: Verdict, level: Detail) -> FeedbackKind:
 def _spans(attempt: Attempt) -> tuple[Span, ...]:
     """The place of the error in the attempt's text, where the environment knows it."""
     facts: Sequence[Fact] = attempt.steps[-1].facts if attempt.steps else ()
-    run = next((fact.data["sql"] for fact in facts if fact.kind == "query"), None)
-    begin = attempt.text.rfind(run) if run else -1
+    for fact in facts:
+        if fact.kind == "query":
+            return _of_statement(attempt.text, fact.data["sql"], facts)
+        if fact.kind == "program":
+            return _of_lines(attempt.text, fact.data["text"].strip("\n"), facts)
+    return ()
+
+
+def _of_statement(text: str, run: str, facts: Sequence[Fact]) -> tuple[Span, ...]:
+    begin = text.rfind(run) if run else -1
     if begin < 0:
         return ()
     return tuple(
@@ -124,3 +178,20 @@ def _spans(attempt: Attempt) -> tuple[Span, ...]:
         for fact in facts
         if fact.kind == "error" and "start" in fact.data
     )
+
+
+def _of_lines(text: str, run: str, facts: Sequence[Fact]) -> tuple[Span, ...]:
+    """The lines of the program that facts name. A program that came about by edits is not in the text."""
+    begin = text.rfind(run) if run else -1
+    if begin < 0:
+        return ()
+    lines = [f"{line}\n" for line in run.split("\n")]
+    spans: dict[int, Span] = {}
+    for fact in facts:
+        line = innermost(fact.data)
+        if fact.kind in WITH_LINES and line is not None and line <= len(lines):
+            before, own = begin + sum(map(len, lines[: line - 1])), lines[line - 1]
+            start = before + len(own) - len(own.lstrip())
+            end = before + len(own.rstrip())
+            spans[line] = Span(start=start, end=end, label=fact.data.get("type", fact.kind))
+    return tuple(spans.values())

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from agentloop.lazy import lazy
 
 if TYPE_CHECKING:
+    from agentloop.environments.code.environment import CodeEnvironment as CodeEnvironment
     from agentloop.environments.sql.environment import SQLEnvironment as SQLEnvironment
 
 __getattr__, __dir__ = lazy(
     __name__,
-    {"SQLEnvironment": "sql.environment"},
+    {"CodeEnvironment": "code.environment", "SQLEnvironment": "sql.environment"},
 )
-__all__ = ["SQLEnvironment"]
+__all__ = ["CodeEnvironment", "SQLEnvironment"]

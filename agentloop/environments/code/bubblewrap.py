@@ -20,6 +20,8 @@ from agentloop.environments.code.layers import START
 from agentloop.environments.code.verdict import Job, Limits, Verdict
 from agentloop.environments.code.verdicts import infra_error, verdict_of
 from agentloop.environments.code.workers import (
+    ALONE,
+    ENVIRONMENT,
     Ended,
     file_in_memory,
     for_candidate,
@@ -165,11 +167,11 @@ class Bubblewrap:
     def _spawn(self, role: int, wanted: Sequence[int], group: ControlGroup | None) -> subprocess.Popen[bytes]:
         """Start one side, whose descriptors 0, 1, 2 ... are to become ``wanted``."""
         folder = ["--size", str(self.limits.folder_bytes), "--tmpfs", WORK, "--chdir", WORK]
-        python = [os.path.realpath(self._python.path), "-I", "-S", str(START), "alone", str(role)]
+        python = [os.path.realpath(self._python.path), *ALONE, str(START), "alone", str(role)]
         python += map(str, wanted)
         joined = ["/bin/sh", "-c", JOIN, "sh", *map(str, group.folders if group is not None else ()), "--"]
         command = [*joined, *self._command(), *folder, *python]
-        return subprocess.Popen(command, env={}, cwd="/", pass_fds=set(wanted))
+        return subprocess.Popen(command, env=ENVIRONMENT, cwd="/", pass_fds=set(wanted))
 
 
 def _watch(process: subprocess.Popen[bytes], report: socket.socket, reported: bytearray, end: float) -> bool:

@@ -68,7 +68,7 @@ def _probed() -> Mapping[Name, Layer]:
 
 
 def _tried() -> dict[str, str | int]:
-    command = [sys.executable, "-I", "-S", str(START), "probing"]
+    command = [sys.executable, "-s", "-P", "-S", str(START), "probing"]
     done = subprocess.run(command, capture_output=True, text=True, env={}, cwd="/", timeout=60)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]

@@ -97,7 +97,10 @@ class Verdict(Record):
 class Backend(Protocol):
     """What carries out jobs: the fork server, bubblewrap, or a runner of one's own (Docker, HTTP)."""
 
-    layers: tuple[str, ...]
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The names of the layers that confine a program."""
+        ...
 
     def run(self, job: Job, /) -> Verdict:
         """Carry out one job; blocks. Safe to call from several threads; never raises for a program's sake."""

@@ -22,6 +22,11 @@ from agentloop.environments.code.verdict import Job, Limits
 START_SECONDS = 60.0
 GRACE_SECONDS = 2.0
 """How much longer than its job's time a worker may take before it is given up."""
+ALONE = ("-s", "-P", "-S")
+"""Options of a Python that takes nothing from the current folder, the user or site-packages."""
+ENVIRONMENT = {"PYTHONHASHSEED": "0"}
+"""All that a worker gets of an environment. With hashes that are always the same a set has the same
+order in every worker, so that a step brings the same observation when it is carried out again."""
 REPORT_BYTES = 4 * 1024 * 1024
 
 
@@ -84,14 +89,14 @@ class Worker:
         settings["uids"] = [uid + 2 * number for uid in settings["uids"]]
         if "namespaces" not in settings["layers"]:
             self._work = settings["work"] = tempfile.mkdtemp(prefix="agentloop-code-")
-        command = [start.python, "-I", "-S", str(START), "worker", str(inner.fileno())]
+        command = [start.python, *ALONE, str(START), "worker", str(inner.fileno())]
         self.process = subprocess.Popen(
             command,
             pass_fds=[inner.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env={},
+            env=ENVIRONMENT,
             cwd="/",
         )
         inner.close()

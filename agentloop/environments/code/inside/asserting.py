@@ -214,9 +214,8 @@ def _asserts_within(statement: ast.stmt) -> Iterator[ast.Assert]:
     while waiting:
         node = waiting.pop()
         for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.Assert):
-                if not isinstance(node, ast.ClassDef):
-                    yield child
+            if isinstance(child, ast.Assert) and not isinstance(node, ast.ClassDef):
+                yield child
             elif isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case)):
                 waiting.append(child)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -20,10 +20,9 @@ from agentloop.environments.code.inside.loading import (
     sources_of,
     write_files,
 )
-from agentloop.environments.code.inside.raising import described
+from agentloop.environments.code.inside.raising import Sources, described
 from agentloop.environments.code.inside.seen import Seen
 from agentloop.environments.code.inside.serving import Server, flush_output
-from agentloop.environments.code.inside.shown import cut
 from agentloop.environments.code.inside.tracing import Recorder, traced
 
 NOTICE_SHARE = 0.9
@@ -65,7 +64,7 @@ class Watch:
     def __init__(
         self,
         channel: Channel,
-        sources: Mapping[str, list[str]],
+        sources: Sources,
         *,
         seconds: float,
         wrap: Callable[[dict[str, Any]], Any],
@@ -88,11 +87,9 @@ class Watch:
         if self._channel.busy or not self._wanted():
             return
         while frame is not None:
-            lines = self._sources.get(frame.f_code.co_filename)
-            if lines is not None:
-                line = frame.f_lineno or 0
-                place = {"line": line, "function": frame.f_code.co_name}
-                place["source"] = cut(lines[line - 1].strip()) if 0 < line <= len(lines) else ""
+            source = self._sources.get(frame.f_code.co_filename)
+            if source is not None:
+                place = source.place(frame.f_lineno or 0, frame.f_code.co_name)
                 self._channel.send(encode(self._wrap(place)))
                 return
             frame = frame.f_back

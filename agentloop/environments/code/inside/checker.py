@@ -34,6 +34,15 @@ _MODULES = (
 )
 MODULES = frozenset(_MODULES.split())
 """Standard modules that tests may name without importing them."""
+_STANDARD = {
+    "math": "isclose isnan isinf sqrt floor ceil fabs gcd pi inf nan",
+    "collections": "Counter OrderedDict defaultdict deque namedtuple",
+    "copy": "deepcopy",
+    "decimal": "Decimal",
+    "fractions": "Fraction",
+}
+STANDARD = {name: module for module, names in _STANDARD.items() for name in names.split()}
+"""Names that tests may use without importing them, and that are never taken from the program."""
 OTHERS = {"np": "numpy", "numpy": "numpy", "pd": "pandas", "pandas": "pandas"}
 DEFINITIONS = (
     *(ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef),
@@ -136,6 +145,8 @@ def standard(name: str, program: Program) -> Any:
     try:
         if module is not None:
             return __import__(module)
+        if name in STANDARD:
+            return getattr(__import__(STANDARD[name]), name)
         if name in sys.modules["typing"].__all__:
             return getattr(sys.modules["typing"], name)
         if origin.startswith(STANDARD_PREFIX) and origin[len(STANDARD_PREFIX) :] in MODULES:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
-from agentloop.environments.code.inside.raising import described
+from agentloop.environments.code.inside.raising import Source, Sources, described
 from agentloop.environments.code.inside.shown import cut
 
 FILE = "program.py"
@@ -49,10 +49,11 @@ def write_files(files: Mapping[str, str]) -> None:
     sys.path.insert(0, here)
 
 
-def sources_of(program: str, files: Mapping[str, str]) -> dict[str, list[str]]:
-    """The lines of the program's files by the names that they have in frames."""
+def sources_of(program: str, files: Mapping[str, str]) -> Sources:
+    """The program's files by the names that they have in frames."""
     here = os.getcwd()  # noqa: PTH109
-    return {f"{here}/{name}": text.split("\n") for name, text in files.items()} | {FILE: program.split("\n")}
+    found = {f"{here}/{name}": Source(name, text.split("\n")) for name, text in files.items()}
+    return found | {FILE: Source(FILE, program.split("\n"))}
 
 
 def prepared(program: str, *, name: str = NAME) -> tuple[ModuleType, CodeType]:
@@ -68,7 +69,7 @@ def prepared(program: str, *, name: str = NAME) -> tuple[ModuleType, CodeType]:
     return module, code
 
 
-def load(program: str, sources: Mapping[str, list[str]]) -> ModuleType:
+def load(program: str, sources: Sources) -> ModuleType:
     """Run the program as a module; NotLoaded when it breaks."""
     module, code = prepared(program)
     try:
@@ -86,7 +87,7 @@ def exit_of(error: SystemExit) -> dict[str, Any]:
     return {"code": 0 if code is None else int(code) if isinstance(code, int) else 1}
 
 
-def load_error(error: BaseException, sources: Mapping[str, list[str]]) -> dict[str, Any]:
+def load_error(error: BaseException, sources: Sources) -> dict[str, Any]:
     """Why the program could not be loaded, with the line where that is known."""
     data = described(error, sources)
     if isinstance(error, SyntaxError) and error.filename == FILE:

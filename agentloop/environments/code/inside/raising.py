@@ -12,7 +12,7 @@ import builtins
 import sys
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from agentloop.environments.code.inside.channel import Malformed, encode
 from agentloop.environments.code.inside.reading import MISTAKES, Reader
@@ -44,21 +44,35 @@ MARK = "@program"
 """The attribute that marks an exception as the program's; it holds its data."""
 
 
-def frames(trace: TracebackType | None, sources: Mapping[str, list[str]]) -> list[dict[str, Any]]:
-    """The frames of a traceback that lie in the files of ``sources`` (name to lines), innermost last."""
+class Source(NamedTuple):
+    """One file of the program: how it is called where it is shown, and its lines."""
+
+    name: str
+    lines: list[str]
+
+    def place(self, line: int, function: str) -> dict[str, Any]:
+        """A line of it, as it is told."""
+        text = self.lines[line - 1].strip() if 0 < line <= len(self.lines) else ""
+        return {"file": self.name, "line": line, "function": function, "source": cut(text)}
+
+
+Sources: TypeAlias = Mapping[str, Source]
+"""The program's files, by the names that they have in frames."""
+
+
+def frames(trace: TracebackType | None, sources: Sources) -> list[dict[str, Any]]:
+    """The frames of a traceback that lie in the program's files, innermost last."""
     found = []
     while trace is not None:
-        code, line = trace.tb_frame.f_code, trace.tb_lineno
-        lines = sources.get(code.co_filename)
-        if lines is not None:
-            source = lines[line - 1].strip() if 0 < line <= len(lines) else ""
-            file = code.co_filename.rpartition("/")[2]
-            found.append({"file": file, "line": line, "function": code.co_name, "source": cut(source)})
+        code = trace.tb_frame.f_code
+        source = sources.get(code.co_filename)
+        if source is not None:
+            found.append(source.place(trace.tb_lineno or 0, code.co_name))
         trace = trace.tb_next
     return found[-FRAMES:]
 
 
-def described(error: BaseException, sources: Mapping[str, list[str]]) -> dict[str, Any]:
+def described(error: BaseException, sources: Sources) -> dict[str, Any]:
     """What a reader wants to know of an exception."""
     return {
         "type": type(error).__name__,
@@ -99,7 +113,7 @@ def message(error: BaseException) -> str:
         return f"<its message raised {type(other).__name__}>"
 
 
-def told(error: BaseException, sources: Mapping[str, list[str]]) -> dict[str, Any]:
+def told(error: BaseException, sources: Sources) -> dict[str, Any]:
     """An exception as data, from which ``made`` makes it anew."""
     attributes = {name: each for name, each in vars(error).items() if not name.startswith(("_", "@"))}
     return {

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from _thread import RLock
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from io import StringIO
 from operator import attrgetter
@@ -20,7 +20,7 @@ from typing import Any
 
 from agentloop.environments.code.inside.channel import SIZE, Channel, encode
 from agentloop.environments.code.inside.loading import exit_of
-from agentloop.environments.code.inside.raising import BUILT_IN, class_data, told
+from agentloop.environments.code.inside.raising import BUILT_IN, Sources, class_data, told
 from agentloop.environments.code.inside.reading import Reader
 from agentloop.environments.code.inside.values import Border, Unsupported, is_shareable, same, snapshot
 from agentloop.environments.code.inside.writing import Writer
@@ -54,7 +54,7 @@ class Iterated:
 class Server(Border):
     """Answers requests of the tests' process."""
 
-    def __init__(self, module: ModuleType, channel: Channel, sources: Mapping[str, list[str]]) -> None:
+    def __init__(self, module: ModuleType, channel: Channel, sources: Sources) -> None:
         super().__init__()
         self.calling = False
         self._module = module

@@ -5,13 +5,12 @@ from __future__ import annotations
 import ast
 import sys
 from collections import deque
-from collections.abc import Mapping
 from reprlib import Repr
 from types import FrameType
 from typing import Any
 
 from agentloop.environments.code.inside.loading import FILE
-from agentloop.environments.code.inside.raising import described
+from agentloop.environments.code.inside.raising import Sources, described
 from agentloop.environments.code.inside.shown import cut, shown
 
 EVENTS = 400
@@ -96,9 +95,7 @@ class Recorder:
         return {"lines": [*self._first, *self._last], "cut": self.dropped > 0, "dropped": self.dropped}
 
 
-def traced(
-    call: str, namespace: dict[str, Any], *, recorder: Recorder, sources: Mapping[str, list[str]]
-) -> dict[str, Any]:
+def traced(call: str, namespace: dict[str, Any], *, recorder: Recorder, sources: Sources) -> dict[str, Any]:
     """Run an expression or statement, recorded: the lines, then its result or its error."""
     try:
         try:

@@ -7,6 +7,7 @@ is in memory when the next one forks. It runs on the standard library alone (``p
 from __future__ import annotations
 
 import array
+import builtins
 import gc
 import json
 import os
@@ -15,6 +16,7 @@ import signal
 import socket
 import sys
 import time
+from _sitebuiltins import Quitter
 from typing import Any
 
 from agentloop.environments.code.inside import candidate, checker
@@ -55,6 +57,8 @@ class Worker:
         os.environ.clear()
         os.environ.update(surroundings(self.room.work))
         sys.path[:0] = settings["path"]
+        # What Python's start-up for people adds, and programs call.
+        builtins.exit, builtins.quit = Quitter("exit", ""), Quitter("quit", "")
         for name in [*PRELOADED.split(), *settings["preload"]]:
             __import__(name)
 
@@ -318,16 +322,22 @@ def empty(folder: str) -> None:
     moved = 0
     while found := list(os.scandir(folder)):
         for entry in found:
-            if not entry.is_dir(follow_symlinks=False):
+            if entry.is_dir(follow_symlinks=False):
+                moved = move_up(entry.path, folder, moved)
+                os.rmdir(entry.path)
+            else:
                 os.unlink(entry.path)
-                continue
+
+
+def move_up(folder: str, target: str, moved: int) -> int:
+    """Move what lies in ``folder`` into ``target`` under new names, which are numbered from ``moved`` on."""
+    os.chmod(folder, 0o700)
+    for entry in list(os.scandir(folder)):
+        moved += 1
+        if entry.is_dir(follow_symlinks=False):
             os.chmod(entry.path, 0o700)
-            for below in list(os.scandir(entry.path)):
-                moved += 1
-                if below.is_dir(follow_symlinks=False):
-                    os.chmod(below.path, 0o700)
-                os.rename(below.path, f"{folder}/{moved}-{os.getpid()}-moved")
-            os.rmdir(entry.path)
+        os.rename(entry.path, f"{target}/{moved}-{os.getpid()}-moved")
+    return moved
 
 
 def main(control: int) -> None:
