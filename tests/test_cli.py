@@ -114,6 +114,7 @@ def test_a_pair_that_a_trainer_cannot_carry_is_refused_with_the_way_out(ran: Pat
 def test_the_doctor_says_what_holds(shop: Path) -> None:
     found = told("doctor", cwd=shop)
     assert all(found["guards"]["sql"].values())
+    assert all(layer["detail"] for layer in found["guards"]["code"].values())
     assert found["models"]["local/tiny"]["answers"] is True
     assert found["packages"]["core"]["pydantic"]
     people = agentloop("doctor", "--model", "openai/none", cwd=shop).stdout

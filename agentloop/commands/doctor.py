@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from agentloop.environments.code import Sandbox
 from agentloop.environments.sql import active_guards
 from agentloop.errors import AgentloopError
 from agentloop.version import __version__
@@ -31,7 +32,10 @@ def examine(models: Sequence[str]) -> dict[str, Any]:
         "platform": platform.platform(),
         "sqlite": sqlite3.sqlite_version,
         "packages": {extra: {name: _version(name) for name in names} for extra, names in EXTRAS.items()},
-        "guards": {"sql": active_guards()},
+        "guards": {
+            "sql": active_guards(),
+            "code": {name: layer._asdict() for name, layer in Sandbox.probe().items()},
+        },
         "models": {name: _answers(name) for name in models},
         "keys": sorted(name for name in os.environ if name.endswith("_API_KEY")),
     }
@@ -66,6 +70,10 @@ def lines(found: dict[str, Any]) -> list[str]:
         said.append(f"{extra:>8}: {have or 'nothing'}{fix}")
     for guard, held in found["guards"]["sql"].items():
         said.append(f"     sql: {'holds' if held else 'DOES NOT HOLD'}: {guard}")
+    for name, layer in found["guards"]["code"].items():
+        said.append(
+            f"    code: {name}: {layer['detail'] if layer['available'] else 'MISSING: ' + layer['detail']}"
+        )
     for name, answer in found["models"].items():
         said.append(
             f"   model: {name} {'answers' if answer['answers'] else 'does not answer: ' + answer['why']}"
