@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from langgraph.runtime import Runtime
 
@@ -30,7 +31,11 @@ from agentloop.types import (
 
 
 class Act:
-    """Make one attempt: the model answers, or acts in a session until done, or ``max_steps`` times."""
+    """Make one attempt: the model answers, or acts in a session until done, or ``max_steps`` times.
+
+    ``sampling`` goes with every request. A recipe that shows its model something else overrides
+    ``conversation``; one whose next answer need not be asked for overrides ``reply``.
+    """
 
     def __init__(
         self,
@@ -40,12 +45,14 @@ class Act:
         prompts: Prompts | None = None,
         history: int | None = 1,
         max_steps: int = 1,
+        sampling: Mapping[str, Any] | None = None,
     ) -> None:
         self.model = model
         self.environment = environment
         self.prompts = prompts or getattr(model, "prompts", None) or Prompts()
         self.history = history
         self.max_steps = max_steps
+        self.sampling = dict(sampling or {})
 
     async def __call__(self, state: State, runtime: Runtime[RunContext]) -> State:
         """Set ``attempt`` and ``number``."""
@@ -86,6 +93,10 @@ class Act:
         for attempt in earlier:
             messages.extend(self._retold(attempt))
         return messages
+
+    async def reply(self, messages: Sequence[Message], earlier: Sequence[Attempt], run: RunContext) -> Reply:
+        """The next action or answer: the model's, asked for here."""
+        return (await run.ask(self.model, messages, **self.sampling))[0]
 
     def observation(self, step: Step) -> Message:
         """An observation as a message."""
@@ -182,8 +193,9 @@ class _Trial:
 
     async def _ask(self, messages: list[Message]) -> Reply:
         place = self.scope.peek()
-        reply = (await self.run.ask(self.act.model, messages))[0]
-        self.calls.append(place)
+        reply = await self.act.reply(messages, self.earlier, self.run)
+        if self.scope.peek() != place:
+            self.calls.append(place)
         self.text = reply.text
         self.usage = self.usage + reply.usage
         return reply
@@ -196,7 +208,7 @@ class _Trial:
             began = time.perf_counter()
             step = await session.step(action)
             seconds = step.seconds or round(time.perf_counter() - began, 6)
-            return step.replace(seconds=seconds, call=self.calls[-1])
+            return step.replace(seconds=seconds, call=self.calls[-1] if self.calls else None)
 
         replayed = self.run.replays(place)
         step = await self.run.once(place, digest(redact(action)), make, kind="step")

@@ -122,11 +122,11 @@ class RunContext:
         """Whether the effect at ``place`` is recorded already."""
         return self.journal is not None and self.journal.get(place) is not None
 
-    async def ask(self, model: Model, messages: Sequence[Message]) -> Sequence[Reply]:
+    async def ask(self, model: Model, messages: Sequence[Message], **sampling: Any) -> Sequence[Reply]:
         """Ask a model from a node; one whose ``complete`` is not decorated is recorded all the same."""
         if getattr(model.complete, "is_recorded", False):
-            return await model.complete(messages)
-        return await self.record(model, messages, {}, model.complete)
+            return await model.complete(messages, **sampling)
+        return await self.record(model, messages, sampling, model.complete)
 
     async def record(
         self, model: Model, messages: Sequence[Message], sampling: dict[str, Any], ask: Ask

@@ -51,7 +51,7 @@ class InOne:
 class JudgeAndDecide:
     """Judge the attempt, then go where the decision says."""
 
-    def __init__(self, judge: Judge, decide: Decide) -> None:
+    def __init__(self, judge: Node, decide: Node) -> None:
         self.judge = judge
         self.decide = decide
 

@@ -6,8 +6,8 @@ comes as ``runtime.context``, which is None outside ``improve``: then nothing is
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias, TypeGuard
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias, TypeGuard
 
 from langgraph.runtime import Runtime
 
@@ -113,7 +113,10 @@ class Judge:
 
 
 class Reflect:
-    """Let the agent write a note for its next attempt, and hand the attempt on as an earlier one."""
+    """Let the agent write a note for its next attempt, and hand the attempt on as an earlier one.
+
+    A model is shown the text called ``text``, and asked with ``sampling``.
+    """
 
     def __init__(
         self,
@@ -122,8 +125,12 @@ class Reflect:
         prompts: Prompts | None = None,
         memory: Memory | None = None,
         history: int | None = 1,
+        text: str = "reflect",
+        sampling: Mapping[str, Any] | None = None,
     ) -> None:
         self.reflector = reflector
+        self.text = text
+        self.sampling = dict(sampling or {})
         self.prompts = prompts or Prompts()
         self.memory = memory if getattr(memory, "episodic", False) else None
         self.kept = None if history is None else max(history, KEPT)
@@ -132,9 +139,12 @@ class Reflect:
         """Set the attempt's ``reflection`` and move it to ``earlier``."""
         attempt, run = state["attempt"], runtime.context or RunContext()
         if self.reflector is not None:
-            with run.at(attempt.trajectory, attempt.number, "reflect"), boundary("reflect") as caught:
+            with (
+                run.at(attempt.trajectory, attempt.number, "reflect") as scope,
+                boundary("reflect") as caught,
+            ):
                 try:
-                    attempt = attempt.replace(reflection=await self._reflection(attempt, run))
+                    attempt = attempt.replace(reflection=await self._reflection(attempt, run, scope.place))
                 except BudgetSpent:
                     return budget_spent()
             if caught.error:
@@ -142,16 +152,16 @@ class Reflect:
         earlier = (*state.get("earlier", ()), attempt)
         return {"attempt": attempt, "earlier": earlier[-self.kept :] if self.kept else earlier}
 
-    async def _reflection(self, attempt: Attempt, run: RunContext) -> Reflection:
+    async def _reflection(self, attempt: Attempt, run: RunContext, place: Callable[[], str]) -> Reflection:
         seen = public_attempt(attempt)
         reflector = self.reflector
         assert reflector is not None
         if is_model(reflector):
             told = seen.feedback.text if seen.feedback else ""
-            text = self.prompts.render("reflect", task=seen.task.prompt, attempt=seen.text, feedback=told)
-            place = place_of(attempt.trajectory, attempt.number, "reflect", 0)
-            replies = await run.ask(reflector, [{"role": "user", "content": text}])
-            reflection = Reflection(text=replies[0].text.strip(), call=place)
+            text = self.prompts.render(self.text, task=seen.task.prompt, attempt=seen.text, feedback=told)
+            asked = place_of(attempt.trajectory, attempt.number, "reflect", 0)
+            replies = await run.ask(reflector, [{"role": "user", "content": text}], **self.sampling)
+            reflection = Reflection(text=replies[0].text.strip(), call=asked)
         else:
             ask = digest(attempt.id, redact(attempt.text))
 
@@ -159,8 +169,8 @@ class Reflect:
                 text: str = await bring(reflector, seen, executor=run.executor)  # type: ignore[arg-type]
                 return Reflection(text=text)
 
-            place = place_of(attempt.trajectory, attempt.number, "reflect", 0)
-            reflection = await run.once(place, ask, make, kind="reflection")
+            # The place is taken first: a model that the function asks is recorded at the next one.
+            reflection = await run.once(place(), ask, make, kind="reflection")
         run.note(
             place_of(attempt.trajectory, attempt.number, "reflection", 0), "reflection", reflection.to_dict()
         )

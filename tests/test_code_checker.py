@@ -248,24 +248,24 @@ def test_a_hostile_program_is_told_by_what_it_did(name, why):
 
 @pytest.mark.parametrize("ending", ["while True:\n        pass", "import time\n    time.sleep(60)"])
 def test_a_program_that_never_answers_is_found_at_its_line(ending):
-    judged = judge(f"def f(x):\n    {ending}\n", TESTS, seconds=0.6)
+    judged = judge(f"def f(x):\n    {ending}\n", TESTS, seconds=1.0)
     assert (judged.why, judged.late) == ("timeout", True)
     place = judged.first("at")["at"]
     assert place["function"] == "f"
     assert place["line"] in (2, 3)
     doing = judged.first("doing")
     assert (doing["doing"], doing["call"], doing["input"]) == (0, "f(1)", "1")
-    assert judged.seconds < 1.5
+    assert judged.seconds < 2
 
 
 def test_a_program_that_never_ends_loading_is_found_at_its_line():
-    judged = judge("x = 1\nwhile True:\n    x += 1\n", TESTS, seconds=0.6)
+    judged = judge("x = 1\nwhile True:\n    x += 1\n", TESTS, seconds=1.0)
     assert judged.first("at")["at"]["function"] == "<module>"
 
 
 def test_units_that_passed_before_the_time_was_over_are_told():
     program = "import time\ndef f(x):\n    time.sleep(60 * (x == 5))\n    return x + 1\n"
-    assert [unit["passed"] for unit in judge(program, TESTS, seconds=0.6).units.values()] == [True]
+    assert [unit["passed"] for unit in judge(program, TESTS, seconds=1.0).units.values()] == [True]
 
 
 @pytest.mark.parametrize(

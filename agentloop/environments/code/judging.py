@@ -38,6 +38,8 @@ def judged(
     )
     if checks.cases:
         verdict = _cases(backend, job, checks.cases)
+    elif assignment.mode == "script" and not checks:
+        verdict = sound(backend, job._replace(mode="stdio"))
     elif not assignment.entry_point and not checks:
         verdict = unrun(whole)
     else:

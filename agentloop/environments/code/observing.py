@@ -19,13 +19,20 @@ ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 
 NO_PROGRAM = "There is no program in this reply. Give it in a fenced block: ```python"
 NOTHING_TO_EDIT = "There is no program to edit yet. Give a whole program in a fenced block: ```python"
-NOTHING_TESTED = "The program can be loaded. There are no public tests, so nothing was tested."
+NOTHING_TESTED = "There are no public tests, so nothing was tested."
+LOADED = "The program can be loaded."
+RAN = "The program ran."
 
 
-def observation(verdict: Verdict, *, tested: bool) -> str:
-    """What running the program on the public tests showed; ``tested`` tells whether there were any."""
+def observation(verdict: Verdict, *, tested: bool, script: bool = False) -> str:
+    """What running the program on the public tests showed; ``tested`` tells whether there were any.
+
+    Without any, a ``script`` was run, and anything else only loaded.
+    """
     facts = {fact.kind: fact.data for fact in reversed(verdict.facts)}
-    said = [_summary(verdict, facts, tested=tested)]
+    said = [_summary(verdict, facts)] if tested else []
+    if not tested and verdict.passed:
+        said.append(f"{RAN if script else LOADED} {NOTHING_TESTED}")
     if not verdict.passed:
         said += [tell(facts[kind]) for kind, tell in TOLD.items() if kind in facts]
     if verdict.output.strip() and "case" not in facts:
@@ -64,9 +71,7 @@ def unmatched(found: Unmatched) -> str:
     return said
 
 
-def _summary(verdict: Verdict, facts: Mapping[str, Mapping[str, Any]], *, tested: bool) -> str:
-    if not tested:
-        return NOTHING_TESTED if verdict.passed else ""
+def _summary(verdict: Verdict, facts: Mapping[str, Mapping[str, Any]]) -> str:
     data = facts.get("tests")
     if data is None or "load_error" in facts:
         return "The public tests passed." if verdict.passed else "The public tests did not pass."

@@ -101,7 +101,7 @@ class CodeSession:
         facts += [verdict_fact(verdict) if checks else _loaded(verdict), *verdict.facts]
         return Step(
             action=action,
-            observation=observation(verdict, tested=bool(checks)),
+            observation=observation(verdict, tested=bool(checks), script=self._assignment.mode == "script"),
             facts=tuple(facts),
             done=done or (bool(checks) and verdict.passed),
         )

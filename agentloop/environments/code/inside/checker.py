@@ -59,7 +59,7 @@ def main(job: dict[str, Any], connection: int, report: int) -> int:
     """Judge the program at the other end of ``connection`` by the job's tests; records go to ``report``."""
     program = Program(Channel(connection), Seen())
     told = Report(report, program)
-    program.notice = lambda place: told.tell({"at": place})
+    program.notice = told.notice
     try:
         judge(job, program, told.tell)
     except (Broken, Refused) as error:
@@ -179,11 +179,19 @@ class Report:
         self._kept: list[str] = []
         self._writing = False
         self._doing = 0
+        self._noticed = False
         on_alarm(self._flush, after=FLUSH_SECONDS, every=FLUSH_SECONDS)
 
     def tell(self, record: dict[str, Any]) -> None:
         """Tell the host one record."""
         self._kept.append(encode(record))
+
+    def notice(self, place: dict[str, Any]) -> None:
+        """Tell where the program is, at once: its time is nearly up."""
+        if not self._noticed:
+            self._noticed = True
+            self.tell({"at": place})
+            self._write()
 
     def end(self, record: dict[str, Any]) -> None:
         """Tell the last record."""

@@ -1,0 +1,81 @@
+"""Recipes: one published method a file, built from the nodes of ``agentloop.graph``.
+
+``NAME_agent`` builds the compiled agent, ``NAME_graph`` the graph to be changed before. None may be called
+like its file, since importing the file would put the module in the function's place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentloop.lazy import lazy
+
+if TYPE_CHECKING:
+    from agentloop.recipes.critic_code import critic_code_agent as critic_code_agent
+    from agentloop.recipes.critic_code import critic_code_graph as critic_code_graph
+    from agentloop.recipes.iad import iad_agent as iad_agent
+    from agentloop.recipes.iad import iad_graph as iad_graph
+    from agentloop.recipes.measuring_tests import Ran as Ran
+    from agentloop.recipes.refining import RefineTestsSettings as RefineTestsSettings
+    from agentloop.recipes.reflexion_code import ReflexionSampling as ReflexionSampling
+    from agentloop.recipes.reflexion_code import reflexion_code_agent as reflexion_code_agent
+    from agentloop.recipes.reflexion_code import reflexion_code_graph as reflexion_code_graph
+    from agentloop.recipes.rethink_judging import RethinkSettings as RethinkSettings
+    from agentloop.recipes.rethink_mcts import rethink_mcts_agent as rethink_mcts_agent
+    from agentloop.recipes.rethink_mcts import rethink_mcts_graph as rethink_mcts_graph
+    from agentloop.recipes.self_refine import RefineSampling as RefineSampling
+    from agentloop.recipes.self_refine import self_refine_agent as self_refine_agent
+    from agentloop.recipes.self_refine import self_refine_graph as self_refine_graph
+    from agentloop.recipes.self_refine import total as total
+    from agentloop.recipes.self_refine_maths import self_refine_maths_agent as self_refine_maths_agent
+    from agentloop.recipes.self_refine_maths import self_refine_maths_graph as self_refine_maths_graph
+    from agentloop.recipes.test_refinement import refine_tests_agent as refine_tests_agent
+    from agentloop.recipes.test_refinement import refined_tests as refined_tests
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "Ran": "measuring_tests",
+        "RefineSampling": "self_refine",
+        "RefineTestsSettings": "refining",
+        "ReflexionSampling": "reflexion_code",
+        "RethinkSettings": "rethink_judging",
+        "critic_code_agent": "critic_code",
+        "critic_code_graph": "critic_code",
+        "iad_agent": "iad",
+        "iad_graph": "iad",
+        "refine_tests_agent": "test_refinement",
+        "refined_tests": "test_refinement",
+        "reflexion_code_agent": "reflexion_code",
+        "reflexion_code_graph": "reflexion_code",
+        "rethink_mcts_agent": "rethink_mcts",
+        "rethink_mcts_graph": "rethink_mcts",
+        "self_refine_agent": "self_refine",
+        "self_refine_graph": "self_refine",
+        "self_refine_maths_agent": "self_refine_maths",
+        "self_refine_maths_graph": "self_refine_maths",
+        "total": "self_refine",
+    },
+)
+__all__ = [
+    "Ran",
+    "RefineSampling",
+    "RefineTestsSettings",
+    "ReflexionSampling",
+    "RethinkSettings",
+    "critic_code_agent",
+    "critic_code_graph",
+    "iad_agent",
+    "iad_graph",
+    "refine_tests_agent",
+    "refined_tests",
+    "reflexion_code_agent",
+    "reflexion_code_graph",
+    "rethink_mcts_agent",
+    "rethink_mcts_graph",
+    "self_refine_agent",
+    "self_refine_graph",
+    "self_refine_maths_agent",
+    "self_refine_maths_graph",
+    "total",
+]
