@@ -1,12 +1,13 @@
 """bubblewrap as a back end: the same verdicts as the sandbox of our own."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from agentloop.environments.code import Bubblewrap, Job
+from agentloop.environments.code import Bubblewrap, Job, Limits, cgroups
 
 pytestmark = pytest.mark.skipif(
     shutil.which("bwrap") is None, reason="SKIPPED: bubblewrap is not installed: apt install bubblewrap"
@@ -55,3 +56,9 @@ def test_neither_the_host_nor_the_package_is_seen(bubblewrap: Bubblewrap) -> Non
 def test_every_run_says_what_confined_it(bubblewrap: Bubblewrap) -> None:
     assert bubblewrap.run(JOB).layers == bubblewrap.layers
     assert "namespaces" in bubblewrap.layers
+
+
+def test_no_control_group_is_left(bubblewrap: Bubblewrap) -> None:
+    bubblewrap.run(JOB._replace(program="def add(a, b):\n    while True: pass\n", timeout_seconds=0.5))
+    groups = cgroups.parents(Limits()) or ()
+    assert not [left for parent in groups for left in parent.glob(f"{cgroups.PREFIX}{os.getpid()}-*")]

@@ -52,3 +52,14 @@ def test_a_folder_that_bounds_nothing_is_no_group(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"has no memory.max"):
         cgroups.ControlGroup(tmp_path, tmp_path, Limits())
     assert list(tmp_path.iterdir()) == []
+
+
+@needs_groups
+def test_what_still_runs_in_a_group_is_killed_when_it_is_removed() -> None:
+    assert FOUND is not None
+    group = cgroups.ControlGroup(*FOUND, Limits())
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+        group.add(process.pid)
+        group.remove()
+        assert process.wait(timeout=10) == -9
+    assert not any(folder.exists() for folder in group.folders)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import os
+import signal
+import time
 from pathlib import Path
 
 from agentloop.environments.code.verdict import Limits
 
+logger = logging.getLogger(__name__)
 PREFIX = "agentloop-code-"
+REMOVE_SECONDS = 2.0
 _numbers = itertools.count(1)
 
 
@@ -45,10 +50,25 @@ class ControlGroup:
         return 0
 
     def remove(self) -> None:
-        """Remove the group, whose processes have ended; nothing is said of one that is still in use."""
-        for folder in self.folders:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        """Remove the group. What still runs in it is killed; it is given a moment to be gone."""
+        end = time.monotonic() + REMOVE_SECONDS
+        left = [folder for folder in self.folders if folder.exists()]
+        while left:
+            for folder in left:
+                _kill_all(folder)
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            left = [folder for folder in left if folder.exists()]
+            if left and time.monotonic() > end:
+                logger.warning("a control group could not be removed: %s", left[0])
+                return
+            time.sleep(0.002 if left else 0)
+
+
+def _kill_all(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        for process in (folder / "cgroup.procs").read_text().split():
+            os.kill(int(process), signal.SIGKILL)
 
 
 def _bound(folder: Path, names: tuple[str, ...], value: int) -> None:
