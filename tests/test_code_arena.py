@@ -108,7 +108,11 @@ def test_the_machine_itself_is_refused() -> None:
 
 
 def test_the_host_of_a_back_end_refuses_to_run_outside_an_arena(tmp_path: Path) -> None:
-    make = {"make": "no_such_module:nothing", "keywords": {}, "known": {"machine": {}, "kept": {}, "writable": []}}
+    make = {
+        "make": "no_such_module:nothing",
+        "keywords": {},
+        "known": {"machine": {}, "kept": {}, "writable": []},
+    }
     command = [sys.executable, "-m", "tests.hostile_runner", "nobody", json.dumps(make)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert done.returncode != 0
