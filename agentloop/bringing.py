@@ -77,6 +77,18 @@ class OpenSession:
         final = getattr(self.session, "final", None)
         return tuple(await self._call(final)) if final is not None else ()
 
+    async def snapshot(self) -> Any:
+        """The state, for ``restore``; None when the session gives none."""
+        snapshot = getattr(self.session, "snapshot", None)
+        return None if snapshot is None else await self._call(snapshot)
+
+    async def restore(self, state: Any) -> bool:
+        """Take up a state that ``snapshot`` gave; False when the session cannot."""
+        restore = getattr(self.session, "restore", None)
+        if restore is not None:
+            await self._call(restore, state)
+        return restore is not None
+
     async def close(self) -> None:
         """Give the session back."""
         try:

@@ -1,4 +1,4 @@
-"""Carries out the SEARCH/REPLACE blocks of a model's reply on a text, and says which found no place."""
+"""The SEARCH/REPLACE blocks of a model's reply: found, carried out on a text, or told why not."""
 
 from __future__ import annotations
 
@@ -9,11 +9,20 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from agentloop.record import Record
 
-Why: TypeAlias = Literal["not found", "found more than once", "nothing to search for", "not closed"]
+Why: TypeAlias = Literal["not found", "several places", "nothing to search for", "not closed"]
 
 _OPEN = re.compile(r"\s*(<{5,16}) ?SEARCH\b.*")
 _HINT_LINES, _HINT_WIDTH, _HINT_TEXT = 12, 200, 2_000
 """A hint looks at so many lines of a block, characters of a line and lines of the text, to stay cheap."""
+
+
+class Block(NamedTuple):
+    """Lines to search for, those to put in their place, and the two lines ``above`` the first mark."""
+
+    search: list[str]
+    replace: list[str]
+    closed: bool
+    above: list[str]
 
 
 class Unmatched(Record):
@@ -24,7 +33,7 @@ class Unmatched(Record):
 
     search: str
     why: Why
-    nearest: str = ""
+    near: str = ""
     line: int = 0
 
 
@@ -41,7 +50,19 @@ class Edited(Record):
 
 
 def apply_edits(text: str, reply: str) -> Edited:
-    """Carry out the blocks of ``reply`` in order, each on the text that those before it left.
+    """Carry out the blocks of ``reply`` in order, each on the text that those before it left."""
+    applied, unmatched = 0, []
+    for block in blocks_in(reply):
+        changed = apply_block(text, block)
+        if isinstance(changed, Unmatched):
+            unmatched.append(changed)
+        else:
+            text, applied = changed, applied + 1
+    return Edited(text=text, applied=applied, unmatched=tuple(unmatched))
+
+
+def blocks_in(reply: str) -> Iterator[Block]:
+    """The blocks of a reply, in order.
 
         <<<<<<< SEARCH
         whole lines as they stand
@@ -49,45 +70,20 @@ def apply_edits(text: str, reply: str) -> Edited:
         the lines to put in their place
         >>>>>>> REPLACE
 
-    A block must stand for exactly one place; lines that differ only in blanks at their ends are taken
-    where none are equal. Longer marks serve for a text that holds such lines itself: the marks of one
-    block have one length. An empty search fills an empty text. A reply without blocks changes nothing.
+    Longer marks serve for a text that holds such lines itself: the marks of one block have one length.
     """
-    windows = text.count("\r\n") == text.count("\n") > 0
-    lines = (text.replace("\r\n", "\n") if windows else text).split("\n")
-    applied, unmatched = 0, []
-    for block in _blocks(reply.replace("\r\n", "\n")):
-        places = _places(lines, block.search) if block.closed and block.search else []
-        if block.closed and not block.search and lines == [""]:
-            lines, applied = [*block.replace, ""], applied + 1
-        elif len(places) == 1:
-            start = places[0]
-            lines[start : start + len(block.search)] = block.replace
-            applied += 1
-        else:
-            unmatched.append(_unmatched(lines, block, len(places)))
-    joined = "\n".join(lines)
-    return Edited(
-        text=joined.replace("\n", "\r\n") if windows else joined, applied=applied, unmatched=tuple(unmatched)
-    )
-
-
-class _Block(NamedTuple):
-    search: list[str]
-    replace: list[str]
-    closed: bool
-
-
-def _blocks(reply: str) -> Iterator[_Block]:
-    lines = iter(reply.split("\n"))
+    lines = iter(reply.replace("\r\n", "\n").split("\n"))
+    above: list[str] = []
     for line in lines:
         opened = _OPEN.fullmatch(line)
         if opened is None:
+            above = [*above[-1:], line]
             continue
         width = len(opened.group(1))
         search, divided = _until(lines, re.compile(rf"\s*={{{width}}}\s*"))
-        replace, closed = _until(lines, re.compile(rf"\s*>{{{width}}}( ?REPLACE\b.*)?\s*"))
-        yield _Block(search, replace, divided and closed)
+        replace, closed = _until(lines, re.compile(rf"\s*>{{{width}}} ?REPLACE\b.*"))
+        yield Block(search, replace, divided and closed, above)
+        above = []
 
 
 def _until(lines: Iterator[str], mark: re.Pattern[str]) -> tuple[list[str], bool]:
@@ -100,6 +96,27 @@ def _until(lines: Iterator[str], mark: re.Pattern[str]) -> tuple[list[str], bool
     return before, False
 
 
+def apply_block(text: str, block: Block) -> str | Unmatched:
+    """The text with the block carried out, or why it was not.
+
+    A block must stand for exactly one place; lines that differ only in blanks at their ends are taken
+    where none are equal. A search without words fills an empty text, and no other. A block that was cut
+    off must not delete what it had no room to write.
+    """
+    windows = text.count("\r\n") == text.count("\n") > 0
+    lines = (text.replace("\r\n", "\n") if windows else text).split("\n")
+    if not block.closed:
+        return Unmatched(search="\n".join(block.search), why="not closed")
+    if not any(line.strip() for line in block.search):
+        filled = "\n".join([*block.replace, ""])
+        return Unmatched(search="", why="nothing to search for") if text else filled
+    places = _places(lines, block.search)
+    if len(places) != 1:
+        return _unmatched(lines, block.search, "several places" if places else "not found")
+    lines[places[0] : places[0] + len(block.search)] = block.replace
+    return ("\r\n" if windows else "\n").join(lines)
+
+
 def _places(lines: Sequence[str], search: Sequence[str]) -> list[int]:
     equal = _starts(lines, search)
     return equal or _starts([line.rstrip() for line in lines], [line.rstrip() for line in search])
@@ -110,20 +127,13 @@ def _starts(lines: Sequence[str], search: Sequence[str]) -> list[int]:
     return [at for at in range(last + 1) if lines[at] == wanted[0] and lines[at : at + len(wanted)] == wanted]
 
 
-def _unmatched(lines: Sequence[str], block: _Block, places: int) -> Unmatched:
-    search = "\n".join(block.search)
-    if not block.closed:
-        return Unmatched(search=search, why="not closed")
-    if not block.search:
-        return Unmatched(search=search, why="nothing to search for")
-    if places > 1:
-        return Unmatched(search=search, why="found more than once")
-    nearest, line = _nearest(lines, block.search)
-    return Unmatched(search=search, why="not found", nearest=nearest, line=line)
+def _unmatched(lines: Sequence[str], search: Sequence[str], why: Why) -> Unmatched:
+    near, line = _nearest(lines, search) if why == "not found" else ("", 0)
+    return Unmatched(search="\n".join(search), why=why, near=near, line=line)
 
 
 def _nearest(lines: Sequence[str], search: Sequence[str]) -> tuple[str, int]:
-    """The lines of the text that are most like the block, and the number of the first of them."""
+    """The lines of the text that are most like the searched ones, and the number of the first of them."""
     wanted, within = search[:_HINT_LINES], lines[:_HINT_TEXT]
     best, found = 0.5 * len(wanted), -1
     for start in range(max(1, len(within) - len(wanted) + 1)):
@@ -141,4 +151,4 @@ def _alike(one: str, other: str) -> float:
 
 def _told(block: Unmatched) -> str:
     said = f"A block was left out ({block.why}). It searched for:\n{block.search}"
-    return f"{said}\nNearest lines, from line {block.line}:\n{block.nearest}" if block.line else said
+    return f"{said}\nNearest lines, from line {block.line}:\n{block.near}" if block.line else said

@@ -116,6 +116,7 @@ def _attempt(trajectory: str, task: Task, number: int, parts: dict[str, Any]) ->
         feedback=feedback,
         reflection=Reflection.from_dict(parts["reflection"]) if parts.get("reflection") else None,
         recalled=tuple(noted.get("recalled", ())),
+        follows=parts.get("follows"),
         error=noted.get("error"),
         usage=usage,
         score=score,

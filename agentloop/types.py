@@ -183,9 +183,10 @@ class Reflection(Record):
 class Attempt(Record):
     """One try at a task: what was said and done, and the feedback on it.
 
-    ``calls`` are places of calls. ``facts`` tell the end state of the environment. ``error`` says
-    what broke, named after the boundary it crossed. ``score`` and ``passed`` are attached when a
-    journal is read; while the agent runs they are None.
+    ``calls`` are places of calls. ``facts`` tell the end state of the environment. ``follows`` are the
+    numbers of the attempts whose feedback it was shown; None, where no search made it, means the one
+    before it. ``error`` says what broke, named after the boundary it crossed. ``score`` and ``passed`` are
+    attached when a journal is read; while the agent runs they are None.
     """
 
     id: str
@@ -199,6 +200,7 @@ class Attempt(Record):
     feedback: Feedback | None = None
     reflection: Reflection | None = None
     recalled: tuple[str, ...] = ()
+    follows: tuple[int, ...] | None = None
     error: str | None = None
     usage: Usage = field(default_factory=Usage)
     score: float | None = None

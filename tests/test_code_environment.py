@@ -165,7 +165,7 @@ def test_an_edit_before_any_program_is_refused() -> None:
 
 def test_an_edit_before_any_program_changes_the_one_the_task_begins_with() -> None:
     task = TASK.replace(public={**TASK.public, "program": "def double(x):\n    return x\n"})
-    attempt = attempted("<<<<<<< SEARCH\nreturn x\n=======\nreturn 2 * x\n>>>>>>> REPLACE", task=task)
+    attempt = attempted("<<<<<<< SEARCH\n    return x\n=======\n    return 2 * x\n>>>>>>> REPLACE", task=task)
     assert code_passes(attempt) == 1.0
 
 
@@ -280,7 +280,7 @@ def test_a_session_taken_up_from_a_snapshot_goes_on_with_its_last_program() -> N
         first, second = (environment()(TASK) for _ in range(2))
         await first.step(WRONG)
         second.restore(first.snapshot())
-        step = await second.step("<<<<<<< SEARCH\nreturn x\n=======\nreturn 2 * x\n>>>>>>> REPLACE")
+        step = await second.step("<<<<<<< SEARCH\n    return x\n=======\n    return 2 * x\n>>>>>>> REPLACE")
         return step, first.snapshot(), second.snapshot()
 
     step, first, second = asyncio.run(go_on())

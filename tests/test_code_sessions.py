@@ -132,7 +132,7 @@ def test_a_step_that_is_repeated_brings_the_same_observation(
 
 
 def test_an_edit_is_run_on_the_last_program(environment: CodeEnvironment) -> None:
-    edit = "<<<<<<< SEARCH\nreturn x\n=======\nreturn x + 1\n>>>>>>> REPLACE"
+    edit = "<<<<<<< SEARCH\n    return x\n=======\n    return x + 1\n>>>>>>> REPLACE"
     steps, attempt = stepped(environment, "def f(x):\n    return x", edit)
     assert [step.done for step in steps] == [False, True]
     assert code_passes(attempt) == 1.0

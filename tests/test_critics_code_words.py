@@ -145,6 +145,7 @@ def test_what_is_wrong_is_told_in_words(kind: str, data: Any, located: str, expl
         ("unmatched_edit", {"number": 2, "why": "not found", "line": 7}, "The nearest begin at line 7."),
         ("unmatched_edit", {"number": 2, "why": "several places"}, "stand in several places"),
         ("unmatched_edit", {"number": 2, "why": "not closed"}, "does not end with"),
+        ("unmatched_edit", {"number": 2, "why": "nothing to search for"}, "no lines to search for"),
         ("unmatched_edit", {"number": 2, "why": "no such file", "name": "h.py"}, "no file `h.py`"),
     ],
 )

@@ -39,7 +39,7 @@ def test_a_block_without_a_place_changes_nothing_and_names_the_nearest_lines() -
     edited = apply_edits(TEXT, block("def g(y):\n    return y - 1\n", "pass\n"))
     assert edited.text == TEXT and edited.applied == 0
     (left,) = edited.unmatched
-    assert (left.why, left.line, left.nearest) == ("not found", 4, "def g(x):\n    return x - 1")
+    assert (left.why, left.line, left.near) == ("not found", 4, "def g(x):\n    return x - 1")
     assert "def g(y):" in edited.told() and "line 4" in edited.told()
 
 
@@ -49,12 +49,12 @@ def test_part_of_a_line_is_not_a_place() -> None:
 
 def test_nothing_like_the_block_gives_no_hint() -> None:
     (left,) = apply_edits(TEXT, block("@@@@\n", "")).unmatched
-    assert (left.nearest, left.line) == ("", 0)
+    assert (left.near, left.line) == ("", 0)
 
 
 def test_two_places_are_one_too_many() -> None:
     edited = apply_edits("a\na\n", block("a\n", "b\n"))
-    assert edited.text == "a\na\n" and edited.unmatched[0].why == "found more than once"
+    assert edited.text == "a\na\n" and edited.unmatched[0].why == "several places"
 
 
 def test_blanks_at_the_end_of_a_line_do_not_hide_it() -> None:
@@ -77,6 +77,18 @@ def test_a_block_that_was_cut_off_is_reported_and_not_carried_out() -> None:
 def test_an_empty_search_fills_an_empty_text_and_no_other() -> None:
     assert apply_edits("", block("", "a\nb\n")).text == "a\nb\n"
     assert apply_edits("x\n", block("", "a\n")).unmatched[0].why == "nothing to search for"
+
+
+def test_a_search_of_blanks_is_an_empty_one() -> None:
+    text = "a\n\nb\n"
+    edited = apply_edits(text, block("\n", "c\n"))
+    assert edited.text == text and edited.unmatched[0].why == "nothing to search for"
+
+
+@pytest.mark.parametrize("mark", ["======", "========"])
+def test_marks_of_another_length_do_not_divide_a_block(mark: str) -> None:
+    edited = apply_edits("a\n", f"<<<<<<< SEARCH\na\n{mark}\nb\n>>>>>>> REPLACE\n")
+    assert edited.text == "a\n" and edited.unmatched[0].why == "not closed"
 
 
 def test_longer_marks_serve_for_a_text_that_holds_marks() -> None:

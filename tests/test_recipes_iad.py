@@ -246,5 +246,21 @@ def test_a_search_that_was_killed_goes_on_without_repeating_a_call(tmp_path: Pat
     rest = ScriptedModel(guesser, prompts=TAGS)
     done = improve(iad_agent(model=rest, critic=Noise(), attempts=6), task, folder=tmp_path / "cut")
     assert rest.calls == 6 - last
-    texts = [[each.text for each in next(iter(run.trajectories())).attempts] for run in (whole, done)]
-    assert texts[0] == texts[1]
+    made_by = [next(iter(run.trajectories())).attempts for run in (whole, done)]
+    texts, follows = (
+        [[getattr(each, name) for each in one] for one in made_by] for name in ("text", "follows")
+    )
+    assert texts[0] == texts[1] and follows[0] == follows[1]
+
+
+def test_the_log_says_whose_feedback_each_answer_was_shown(tmp_path: Path) -> None:
+    scores = {"a": 0.7, "b": 0.1, "c": 0.2, "d": 0.9, "e": 0.3}
+    for width, follows in (
+        (2, [(), (), (1, 2), (1, 2), (4, 2)]),
+        (1, [(), (1,), (1, 2), (1, 2), (4, 2)]),
+    ):
+        made = iad_agent(
+            model=says(*scores), critic=lambda each: told(scores[each.text]), attempts=5, width=width
+        )
+        (trajectory,) = improve(made, TASKS[:1], folder=tmp_path / str(width)).trajectories()
+        assert [each.follows for each in trajectory.attempts] == follows

@@ -290,6 +290,14 @@ def test_every_attempt_of_a_search_is_journaled_with_its_call_and_feedback(tmp_p
     assert tree_of(tmp_path).visits == len(kinds(tmp_path, "visit")) == len(trajectory.attempts)
 
 
+def test_attempts_of_a_search_are_no_retries_of_those_before_them(tmp_path: Path) -> None:
+    done = improve(spelling(ScriptedModel(guess), visits=3), [TASK], folder=tmp_path / "run")
+    (trajectory,) = done.trajectories()
+    assert [attempt.follows for attempt in trajectory.attempts] == [()] * 3
+    with pytest.raises(BadInput, match="counts if it was shown the feedback"):
+        done.export("ilf", format="trl", to=tmp_path / "rows")
+
+
 def test_the_attempts_of_a_search_can_be_exported(tmp_path: Path) -> None:
     done = improve(spelling(ScriptedModel(guess), ends=[at_reward(1.0)]), [TASK], folder=tmp_path / "run")
     report = done.export("sft", format="trl", to=tmp_path / "rows")

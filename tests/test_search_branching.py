@@ -67,6 +67,12 @@ class Bare(Shelf):
     snapshot = restore = None  # type: ignore[assignment]
 
 
+class Given(Shelf):
+    """It gives snapshots and cannot take them up."""
+
+    restore = None  # type: ignore[assignment]
+
+
 class Uncopied(Shelf):
     """Its snapshots hold a generator, which cannot be copied."""
 
@@ -118,15 +124,26 @@ FORKED = [(0, "a"), (1, "b"), (1, "c"), (2, "off"), (1, "d"), (3, "e"), (2, "f")
 WANTED = ["a", "a b", "a c", "a", "a d", "a c e", "a b f"]
 
 
-@pytest.mark.parametrize("world", [Shelf, Bare, Uncopied])
+@pytest.mark.parametrize("world", [Shelf, Bare, Given, Uncopied])
 def test_what_one_branch_does_is_not_seen_in_another(world: Any) -> None:
     assert seen(run(growing(world, FORKED), TASK)) == WANTED
 
 
-@pytest.mark.parametrize(("world", "way"), [(Shelf, "restored"), (Bare, "replayed"), (Uncopied, "replayed")])
+@pytest.mark.parametrize(
+    ("world", "way"),
+    [(Shelf, "restored"), (Bare, "replayed"), (Given, "replayed"), (Uncopied, "replayed")],
+)
 def test_it_is_said_how_a_session_came_to_its_state(tmp_path: Path, world: Any, way: str) -> None:
     improve(growing(world, FORKED), [TASK], folder=tmp_path)
     assert ways(tmp_path) == ["fresh", *[way] * 6]
+
+
+def test_a_snapshot_that_fails_is_an_error_and_not_a_missing_one() -> None:
+    class Failing(Shelf):
+        def snapshot(self) -> Any:
+            raise TypeError("no snapshot today")
+
+    assert "no snapshot today" in run(growing(Failing, FORKED), TASK)["attempt"].error
 
 
 def test_effects_of_attempts_that_are_done_are_counted_no_more() -> None:

@@ -69,11 +69,15 @@ def of_unmatched_edit(data: Data) -> Finding:
     """An edit whose lines are not in the program."""
     where = f"Edit {data['number']} could not be carried out."
     if data["why"] == "not closed":
-        return Finding("fail", where, "It does not end with a line >>>>>>> REPLACE.")
+        return Finding(
+            "fail", where, "It lacks its line =======, or does not end with a line >>>>>>> REPLACE."
+        )
     if data["why"] == "no such file":
         return Finding("fail", where, f"There is no file `{data['name']}`.")
     if data["why"] == "several places":
         return Finding("fail", where, "Its lines stand in several places; search for more of them.")
+    if data["why"] == "nothing to search for":
+        return Finding("fail", where, "It has no lines to search for.")
     near = f" The nearest begin at line {data['line']}." if data.get("line") else ""
     return Finding("fail", where, f"The lines that it searches for are not in the program.{near}")
 

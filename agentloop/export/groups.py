@@ -74,9 +74,15 @@ class Try:
         return self.outcome is not None and not self.outcome.passed
 
     @property
+    def retries(self) -> bool:
+        """Whether it answers the feedback on the attempt before it; in a search it need not."""
+        return self.attempt.follows is None or self.number - 1 in self.attempt.follows
+
+    @property
     def told(self) -> Feedback | None:
-        """The feedback on the attempt before it."""
-        return next((a.feedback for a in self.trajectory.attempts if a.number == self.number - 1), None)
+        """The feedback on the attempt before it; None also where it was not shown."""
+        before = self.number - 1 if self.retries else None
+        return next((a.feedback for a in self.trajectory.attempts if a.number == before), None)
 
     @property
     def privileged(self) -> bool:

@@ -125,7 +125,8 @@ class _Decoding:
         """Sample an answer and let the verifier score it."""
         (number,) = visit.new
         over = self._over(visit.tree) if self.shows else []
-        attempt = await visit.attempt(self.act.seeing(over))
+        act = self.act.seeing(over)
+        attempt = await visit.attempt(act, follows=act.shown)
         attempt = await visit.judged(self.judge, attempt)
         assert attempt.feedback is not None
         value = worth_of(attempt.feedback)
@@ -149,6 +150,11 @@ class _Decode(Act):
 
     best: Node | None = None
     worst: Node | None = None
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """The numbers of those answers; each visit adds one node and makes one attempt."""
+        return tuple(node.id for node in (self.best, self.worst) if node is not None)
 
     def seeing(self, nodes: Sequence[Node]) -> _Decode:
         """The same node of the graph, which shows the best and the worst of these answers."""

@@ -97,21 +97,16 @@ class _Branch:
             await self.session.close()
 
     async def _bring(self, session: OpenSession) -> Way:
-        restore = getattr(session.session, "restore", None)
-        parent = self.path[-1].id if self.path else 0
-        if restore is not None and parent in self.visit.snapshots:
-            await session._call(restore, copy.deepcopy(self.visit.snapshots[parent]))
+        state = self.visit.snapshots.get(self.path[-1].id if self.path else 0)
+        if state is not None and await session.restore(copy.deepcopy(state)):
             return "restored"
         await _repeat(session, self.path)
         return "replayed" if self.path else "fresh"
 
 
 async def _save(session: OpenSession, visit: Visit, child: int) -> None:
-    """Keep a copy of the state; one that cannot be copied is not kept, and is reached by repeating."""
-    snapshot = getattr(session.session, "snapshot", None)
-    if snapshot is None or getattr(session.session, "restore", None) is None:
-        return
-    state = await session._call(snapshot)
+    """Keep a copy of the state; one that is not given or cannot be copied is reached by repeating."""
+    state = await session.snapshot()
     try:
         visit.snapshots[child] = copy.deepcopy(state)
     except (TypeError, ValueError, copy.Error, RecursionError):

@@ -124,8 +124,14 @@ class Visit:
         with self.stand(role, attempt) as scope:
             return await self.run.once(scope.place(), digest(redact(ask)), make, kind=kind)
 
-    async def attempt(self, act: GraphNode, *, earlier: tuple[Attempt, ...] = ()) -> Attempt:
-        """Make the next attempt with an act node. One that breaks ends the search."""
+    async def attempt(
+        self, act: GraphNode, *, earlier: tuple[Attempt, ...] = (), follows: tuple[int, ...] = ()
+    ) -> Attempt:
+        """Make the next attempt with an act node. One that breaks ends the search.
+
+        ``follows`` are the numbers of the attempts whose feedback it is shown: an export of retries
+        takes an attempt for one only where the attempt before it is among them.
+        """
         made = await act(
             {
                 "task": self.task,
@@ -135,7 +141,8 @@ class Visit:
             },
             self.runtime,
         )
-        attempt = self._sound(made, made.get("attempt"))
+        attempt = made.get("attempt")
+        attempt = self._sound(made, attempt and self._following(attempt.replace(follows=follows)))
         self.unkept = attempt
         return attempt
 
@@ -159,9 +166,9 @@ class Visit:
             task=self.task,
             number=number,
             text=text,
-            **fields,
+            **{"follows": (), **fields},
         )
-        self.unkept = attempt
+        self.unkept = self._following(attempt)
         self._note(attempt)
         return attempt
 
@@ -176,6 +183,12 @@ class Visit:
         attempt = (self.unkept or self.fresh_attempt()).replace(error=error)
         self._note(attempt)
         self.keep(attempt, None)
+
+    def _following(self, attempt: Attempt) -> Attempt:
+        """The same attempt; which ones it follows is written down."""
+        place = place_of(attempt.trajectory, attempt.number, "follows", 0)
+        self.run.note(place, "follows", list(attempt.follows or ()))
+        return attempt
 
     def _note(self, attempt: Attempt) -> None:
         noted = {"text": attempt.text, "error": attempt.error}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from agentloop.environments.code.edits import Unmatched
+from agentloop.environments.code.edits import Refused
 from agentloop.environments.code.verdict import MIB, Verdict
 from agentloop.types import Fact
 
@@ -56,19 +56,19 @@ def _printed(verdict: Verdict) -> str:
     return cut(verdict.output.strip("\n"))
 
 
-def unmatched(found: Unmatched) -> str:
+def unmatched(found: Refused) -> str:
     """Why an edit was not carried out."""
-    ordinal = f"Edit {found.number}"
-    place = f" in {found.edit.name}" if found.edit.name else ""
-    if found.why == "not closed":
-        return f"{ordinal} does not end with a line >>>>>>> REPLACE. Nothing was changed."
-    if found.why == "no such file":
-        return f"{ordinal} names {found.edit.name}, which there is not. Nothing was changed."
-    why = "stand in several places" if found.why == "several places" else "do not stand there"
-    said = f"The lines that edit {found.number} searches for {why}{place}. Nothing was changed."
-    if found.near:
-        said += f"\nThe nearest lines, from line {found.line} on:\n{cut(found.near)}"
-    return said
+    place = f" in {found.name}" if found.name else ""
+    why = {
+        "not closed": f"Edit {found.number} is not whole: it needs a line ======= and, at its end, a line "
+        ">>>>>>> REPLACE, with marks as long as those before SEARCH.",
+        "no such file": f"Edit {found.number} names {found.name}, which there is not.",
+        "nothing to search for": f"Edit {found.number} has no lines to search for{place}.",
+        "several places": f"The lines that edit {found.number} searches for stand in several places{place}.",
+        "not found": f"The lines that edit {found.number} searches for do not stand there{place}.",
+    }[found.why]
+    near = f"\nThe nearest lines, from line {found.line} on:\n{cut(found.near)}" if found.near else ""
+    return f"{why} Nothing was changed.{near}"
 
 
 def _summary(verdict: Verdict, facts: Mapping[str, Mapping[str, Any]]) -> str:

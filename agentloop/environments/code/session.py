@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from agentloop.edits import blocks_in
 from agentloop.environments.code.assignment import Assignment, Checks
-from agentloop.environments.code.edits import Unmatched, edited, edits_in
+from agentloop.environments.code.edits import Refused, edited
 from agentloop.environments.code.judging import judged, writable
 from agentloop.environments.code.observing import (
     NO_PROGRAM,
@@ -54,12 +55,12 @@ class CodeSession:
         The step is ``done`` when they passed, or when a line ``# final`` says that this is the answer.
         """
         done = FINAL.search(action) is not None
-        edits = edits_in(action)
+        edits = list(blocks_in(action))
         if edits and self._program is None:
             return self._refused(action, NOTHING_TO_EDIT, Fact(kind="no_program"), done=done)
         if edits:
             changed = edited(self._with_files(), edits)
-            if isinstance(changed, Unmatched):
+            if isinstance(changed, Refused):
                 return self._refused(action, unmatched(changed), _unmatched_fact(changed), done=done)
             self._program = changed
         else:
@@ -141,8 +142,8 @@ def _loaded(verdict: Verdict) -> Fact:
     return Fact(kind="loaded", data={"passed": verdict.passed, "why": verdict.why})
 
 
-def _unmatched_fact(found: Unmatched) -> Fact:
-    data: dict[str, Any] = {"number": found.number, "why": found.why, "search": found.edit.search}
-    data |= {"name": found.edit.name} if found.edit.name else {}
+def _unmatched_fact(found: Refused) -> Fact:
+    data: dict[str, Any] = {"number": found.number, "why": found.why, "search": found.search}
+    data |= {"name": found.name} if found.name else {}
     data |= {"near": found.near, "line": found.line} if found.near else {}
     return Fact(kind="unmatched_edit", data=data)

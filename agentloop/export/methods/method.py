@@ -96,7 +96,7 @@ SCORE = Need(
 )
 FEEDBACK = Need(
     "attempts[].feedback before a second attempt",
-    "giving the agent a critic",
+    "giving the agent a critic, and retrying: an attempt of a search counts if it was shown the feedback",
     _retry_without_feedback,
 )
 TOLD = Need(

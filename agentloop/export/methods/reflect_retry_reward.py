@@ -76,7 +76,9 @@ def _reflected(group: Group, member: Member, failed: Try) -> Reflected | LeftOut
     if tells_hidden(shown, group.task, said=said_and_seen(failed)):
         return LeftOut(LEAKED, failed.attempt.id)
     retry = member.attempt(failed.number + 1)
-    return Reflected(failed, turn, retry) if retry else LeftOut(NO_RETRY, failed.attempt.id)
+    if retry is None or not retry.retries:
+        return LeftOut(NO_RETRY, failed.attempt.id)
+    return Reflected(failed, turn, retry)
 
 
 def _row(group: Group, reflections: list[Reflected], name: str) -> GroupRow:

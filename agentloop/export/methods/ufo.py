@@ -14,7 +14,8 @@ Departures: the paper runs PPO with GAE (gamma and lambda 1) and a value model; 
 our choice, so that no value model is needed. The released environment takes 0.1 for an answer of invalid
 form and keeps the quarter of the groups whose rewards vary most; here a form is unknown and every group
 is kept. The feedback is whatever the log's critic said, so for UFO proper it must have been unary
-(``execution_critic("unary")``). An episode ends where an attempt cannot be used.
+(``execution_critic("unary")``). An episode ends where an attempt cannot be used,
+or, in the log of a search, does not follow on the one before it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ REPETITION = 0.5
 
 AFTER_A_PASS = "it came after an answer that had passed"
 AFTER_A_GAP = "an attempt before it cannot be used"
+NO_RETRY = "it does not follow on the attempt before it"
 
 
 def rows(group: Group, _: Prompts) -> Iterator[GroupRow | LeftOut]:
@@ -45,7 +47,8 @@ def rows(group: Group, _: Prompts) -> Iterator[GroupRow | LeftOut]:
         for each in member.tries:
             if each not in turns:
                 passed = bool(turns) and turns[-1].passed
-                yield LeftOut(AFTER_A_PASS if passed else AFTER_A_GAP, each.attempt.id)
+                unreached = AFTER_A_GAP if each.retries else NO_RETRY
+                yield LeftOut(AFTER_A_PASS if passed else unreached, each.attempt.id)
         for turn, each in enumerate(turns):
             sampled = as_sampled(group, each, turn=turn)
             samples += [sample.replace(reward=episode_reward(turns)) for sample in sampled]
@@ -63,7 +66,7 @@ def episode(member: Member) -> list[Try]:
     """The attempts without a gap from the first on, up to one that passed."""
     turns: list[Try] = []
     for each in member.tries:
-        if each.number != len(turns) + 1:
+        if each.number != len(turns) + 1 or (turns and not each.retries):
             break
         turns.append(each)
         if each.passed:
