@@ -66,6 +66,8 @@ class Form(NamedTuple):
     keywords: Mapping[str, Any] = {}
     user: int = 0
     """For root, who can be anybody; others are unprivileged in any case."""
+    layers: str = ""
+    """Those that it must have where the caller is root."""
     judged: str = "effects"
     """"effects": everything must be stopped; "forging": no verdict may be forged."""
 
@@ -73,14 +75,32 @@ class Form(NamedTuple):
 FORMS = {
     form.name: form
     for form in (
-        Form("full", keywords={"require": "full", "workers": 1}),
-        Form("no-namespaces", keywords={"require": "strong", "without": ["namespaces"], "workers": 1}),
+        Form(
+            "full",
+            keywords={"require": "full", "workers": 1},
+            layers="namespaces uid seccomp landlock limits cgroup",
+        ),
+        Form(
+            "no-namespaces",
+            keywords={"require": "strong", "without": ["namespaces"], "workers": 1},
+            layers="uid seccomp landlock limits cgroup",
+        ),
         Form(
             "no-namespaces-uid-cgroup",
             keywords={"require": "strong", "without": ["namespaces", "uid", "cgroup"], "workers": 1},
+            layers="seccomp landlock limits",
         ),
-        Form("unprivileged", keywords={"require": "strong", "workers": 1}, user=NOBODY),
-        Form("bubblewrap", make="agentloop.environments.code:Bubblewrap"),
+        Form(
+            "unprivileged",
+            keywords={"require": "strong", "workers": 1},
+            user=NOBODY,
+            layers="namespaces seccomp landlock limits",
+        ),
+        Form(
+            "bubblewrap",
+            make="agentloop.environments.code:Bubblewrap",
+            layers="namespaces seccomp landlock limits cgroup",
+        ),
         Form(
             "no-layers",
             keywords={

@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.code_pair import judge
+from tests.code_pair import answered, judge
 
 INCREMENT = "def f(x):\n    return x + 1\n"
 WRONG = "def f(x):\n    return 0\n"
@@ -343,6 +345,35 @@ def test_a_built_in_function_that_the_tests_hand_over_is_not_called_in_their_pro
     assert judged.why == "assert"
 
 
+@pytest.mark.parametrize(
+    "given", ["len", "str.upper", "lambda: 1", "(x for x in 'ab')", "Counter", "[len, {1: 2}]"]
+)
+def test_a_failed_call_is_told_whatever_it_was_given(given):
+    failed = judge(WRONG, f"assert f({given}) == 1\n").failed[0]
+    assert failed["kind"] == "assert"
+    assert failed["call"].startswith("f(")
+
+
+def test_a_call_that_never_ends_is_told_whatever_it_was_given():
+    judged = judge("def f(x):\n    while True:\n        pass\n", "assert f(len) == 1\n", seconds=1.0)
+    assert judged.first("doing")["call"] == "f(<built-in function len>)"
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("f = {1: [object()] * 2}\nf = object()\n", "assert"),
+        ("f = 'x' * 9_000_000\n", "unsupported_value"),
+        (
+            "class Meta(type):\n    def __getattribute__(self, name): raise KeyError\nf = Meta('f', (), {})()\n",
+            "assert",
+        ),
+    ],
+)
+def test_an_entry_point_that_is_no_function_is_judged_too(program, why):
+    assert judge(program, "assert f == 1\n").why in (why, "unsupported_value")
+
+
 STACK = """
 class Empty(Exception):
     pass
@@ -408,6 +439,56 @@ def test_an_object_of_the_program_answers_no_question_that_it_could_lie_about(te
     judged = judge(STACK, f"s = Stack()\nassert {test}\n", "Stack")
     assert judged.why == "unsupported_value", judged.records
     assert judged.failed[0]["type"] == "Stack"
+
+
+CLOSE = """
+class Near:
+    def __sub__(self, other): return 0
+    def __rsub__(self, other): return 0
+    def __mul__(self, other): return other
+    def __round__(self, digits=0): return self
+    def __abs__(self): return self
+    def __lt__(self, other): return True
+def f(x):
+    return Near()
+"""
+
+
+@pytest.mark.parametrize(
+    "test", ["abs(f(1) - 2) < 0.1", "abs(2 - f(1)) < 0.1", "abs(f(1)) < 2", "f(1) * 2 == 2"]
+)
+def test_an_object_of_the_program_is_not_told_what_it_is_to_be_near_to(test):
+    assert judge(CLOSE, f"assert {test}\n").why == "unsupported_value"
+
+
+def test_objects_of_the_program_are_added_to_one_another():
+    program = (
+        "class V:\n    def __init__(self, x): self.x = x\n    def __add__(self, o): return V(self.x + o.x)\n"
+    )
+    assert judge(program, "assert (V(1) + V(2)).x == 3\n", "V").passed
+
+
+@pytest.mark.parametrize(
+    "test", ["callable(s)", "hasattr(s, '__call__')", "isinstance(s, Callable)", "s()", "-s"]
+)
+def test_an_object_of_the_program_can_do_what_its_class_can_and_nothing_else(test):
+    tests = f"from collections.abc import Callable\ns = Stack()\nassert {test}\n"
+    assert judge(STACK, tests, "Stack").why in ("assert", "exception")
+    able = STACK + "    def __call__(self): return True\n    def __neg__(self): return 1\n"
+    assert judge(able, tests, "Stack").passed
+
+
+def test_a_loop_of_the_tests_cannot_be_ended_early_by_an_exception():
+    tests = "assert all(map(lambda x: f(x) == x + 1, range(5)))\n"
+    for kind in ("StopIteration", "GeneratorExit", "Own"):
+        program = f"class Own(StopIteration):\n    pass\ndef f(x):\n    raise {kind}\n"
+        assert judge(program, tests).why == "exception"
+
+
+def test_a_copy_that_the_program_makes_of_itself_says_nothing():
+    program = "import os\ndef f(x):\n    os.fork()\n    return x + 1\n"
+    judged = judge(program, "for x in range(20):\n    assert f(x) == x + 1\n")
+    assert judged.passed, judged.records
 
 
 def test_a_test_cannot_swallow_that_a_value_did_not_cross():
@@ -617,6 +698,22 @@ def test_a_thousand_calls_are_quick():
     assert judged.cpu < 2
 
 
+def test_an_attribute_that_did_not_cross_with_its_value_is_unsupported_and_no_failure():
+    program = "from enum import IntEnum\nclass E(IntEnum):\n    A = 1\ndef f():\n    return E.A\n"
+    assert judge(program, "assert f() == 1\n").passed
+    judged = judge(program, "x = f()\nassert x.name == 'A'\n")
+    assert (judged.why, judged.failed[0]["type"]) == ("unsupported_value", "E")
+    assert judge("def f():\n    return 1\n", "assert f().name == 'A'\n").why == "exception"
+
+
+def test_a_value_that_nests_too_deeply_is_unsupported_both_ways():
+    nested = "x = []\nfor _ in range(100):\n    x = [x]\n"
+    result = judge(f"{nested}def f():\n    return x\n", "assert f() == []\n")
+    assert (result.why, result.failed[0]["where"]) == ("unsupported_value", "result")
+    argument = judge("def f(x):\n    return x\n", f"{nested}assert f(x) == []\n")
+    assert (argument.why, argument.failed[0]["where"]) == ("unsupported_value", "argument")
+
+
 def test_large_values_cross_and_larger_ones_are_unsupported():
     program = "def f(n):\n    return [0] * n\n"
     assert judge(program, "assert len(f(1_000_000)) == 1_000_000\n", seconds=10).passed
@@ -649,6 +746,14 @@ assert list(g) == []
     assert judged.passed, judged.records
 
 
+def test_the_first_items_of_an_iterator_are_made_no_sooner_than_they_are_asked_for():
+    program = (
+        "state = []\ndef f():\n    while True:\n        yield len(state)\ndef bump():\n    state.append(1)\n"
+    )
+    judged = judge(program, "g = f()\nassert next(g) == 0\nbump()\nassert next(g) == 1\n")
+    assert judged.passed, judged.records
+
+
 def test_calls_from_several_threads_of_the_tests_are_kept_apart():
     tests = """
 from concurrent.futures import ThreadPoolExecutor
@@ -658,6 +763,70 @@ assert results == list(range(1, 201))
 """
     judged = judge(INCREMENT, tests, seconds=10)
     assert judged.passed, judged.records
+
+
+def frame(message):
+    data = json.dumps(message).encode()
+    return len(data).to_bytes(4, "big") + data
+
+
+TAGS = (
+    "dict set tuple ref int own callback handle remote stream method class raised iterator object type "
+    "args message frames attributes said flattened"
+)
+CLASSES = ["StopIteration", "ValueError", "AssertionError", ["E", ["Exception"]]]
+THINGS = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 9) | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(TAGS.split()),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=10,
+)
+WORDS = st.sampled_from(["value", "raise", "exit", "unsupported", "back", "at", "ready", "not_loaded", "x"])
+RAISED = st.fixed_dictionaries(
+    {
+        "type": st.just("E"),
+        "message": st.just("m"),
+        "frames": st.just([]) | THINGS,
+        "class": st.sampled_from(["StopIteration", "ValueError", "AssertionError", ["E", ["Exception"]]])
+        | THINGS,
+        "args": st.none() | THINGS,
+        "attributes": st.just({"dict": {}}) | THINGS,
+    }
+)
+ANSWERS = st.lists(
+    st.tuples(WORDS, st.integers(0, 9), THINGS | RAISED, st.just([]) | THINGS, THINGS).map(list)
+    | st.tuples(WORDS, st.integers(0, 9), THINGS | RAISED, st.just([])).map(list)
+    | st.tuples(st.just("back"), st.integers(0, 9), st.integers(-2, 2), THINGS, THINGS).map(list)
+    | THINGS,
+    max_size=8,
+)
+SECRET = """
+assert all(map(lambda x: f(x, lambda y: y) == [x, "a secret"], range(3)))
+assert f([1]) == {"another": "secret"}
+x = f(2)
+assert abs(x - 123456789) < 1 and x in [123456789]
+"""
+
+
+@settings(max_examples=300, deadline=None)
+@given(ANSWERS, st.binary(max_size=20), st.booleans())
+def test_whatever_arrives_the_checker_ends_in_order_and_nothing_passes(messages, rest, in_order):
+    answers = [frame(["ready", {"f": "function"}])]
+    for number, message in enumerate(messages, 1):
+        if in_order and isinstance(message, list) and len(message) > 1:
+            message = [message[0], number, *message[2:]]
+        answers.append(frame(message))
+    judged = answered(b"".join(answers) + rest, SECRET)
+    assert not judged.late
+    assert judged.records[-1].get("done") is True
+    assert not judged.passed, judged.records
+    assert not any(unit["passed"] for unit in judged.units.values()), judged.records
 
 
 @pytest.mark.data

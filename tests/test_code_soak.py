@@ -19,11 +19,11 @@ from agentloop.environments.code.cgroups import PREFIX, parents
 from tests.hostile_judge import below, processes
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.timeout(900),
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are looked at through /proc"),
 ]
 EXECUTIONS, WARM, THREADS = 10_000, 1_000, 2
+FEW, FEW_WARM, BATCH = 600, 200, 100
 MIB = 1 << 20
 TESTS = "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(5) == 25\n"
 PROGRAMS = {
@@ -48,8 +48,16 @@ class Held(NamedTuple):
 
 def resident(pid: int) -> int:
     """Memory of a process in bytes, with what it shares."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Rss:"))
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def open_files(pid: int) -> int:
+    """Open descriptors of a process; none where only root may count them."""
+    try:
+        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    except PermissionError:
+        return 0
 
 
 def held(sandbox: Sandbox) -> Held:
@@ -57,8 +65,8 @@ def held(sandbox: Sandbox) -> Held:
     return Held(
         host_bytes=resident(os.getpid()),
         worker_bytes=max(resident(pid) for pid in workers),
-        descriptors=len(os.listdir("/proc/self/fd")),
-        worker_descriptors=max(len(os.listdir(f"/proc/{pid}/fd")) for pid in workers),
+        descriptors=open_files(os.getpid()),
+        worker_descriptors=max(open_files(pid) for pid in workers),
         zombies=sum(seen[pid].state == "Z" for pid in below(os.getpid(), seen)),
         processes=len(below(os.getpid(), seen)),
     )
@@ -73,8 +81,10 @@ def jobs(count: int) -> Iterator[tuple[str, Job]]:
 
 def run_all(sandbox: Sandbox, count: int) -> None:
     with ThreadPoolExecutor(THREADS) as pool:
-        for why, verdict in pool.map(lambda each: (each[0], sandbox.run(each[1])), jobs(count)):
-            assert verdict.why == why, verdict
+        for begin in range(0, count, BATCH):  # not all verdicts at once: they would be what grows
+            asked = list(jobs(min(BATCH, count - begin)))
+            for why, verdict in pool.map(lambda each: (each[0], sandbox.run(each[1])), asked):
+                assert verdict.why == why, verdict
 
 
 @pytest.fixture
@@ -96,12 +106,21 @@ def own_groups(owner: int) -> list[Path]:
     return [found for folder in set(folders or ()) for found in folder.glob(f"{PREFIX}{owner}-*")]
 
 
+@pytest.mark.slow
 def test_ten_thousand_executions_leave_no_trace_in_memory_descriptors_or_processes() -> None:
+    run_and_compare(WARM, EXECUTIONS)
+
+
+def test_some_hundred_executions_leave_no_trace_either() -> None:
+    run_and_compare(FEW_WARM, FEW)
+
+
+def run_and_compare(warm: int, executions: int) -> None:
     sandbox = Sandbox(require="any", workers=THREADS)
     try:
-        run_all(sandbox, WARM)
+        run_all(sandbox, warm)
         before, workers = held(sandbox), sandbox.processes()
-        run_all(sandbox, EXECUTIONS - WARM)
+        run_all(sandbox, executions - warm)
         after = held(sandbox)
         assert sandbox.processes() == workers, "workers were replaced"
     finally:
@@ -145,7 +164,7 @@ def test_closing_leaves_no_process_descriptor_file_or_group(tmp_path: Path, monk
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
     tmp_path.chmod(0o755)
-    with_nothing_open = len(os.listdir("/proc/self/fd"))
+    with_nothing_open = open_files(os.getpid())
     before = below(os.getpid(), processes())
     for without in ((), ("namespaces",)):
         sandbox = Sandbox(require="any", workers=2, without=without)
@@ -155,4 +174,4 @@ def test_closing_leaves_no_process_descriptor_file_or_group(tmp_path: Path, monk
         assert alive(before) == []
         assert list(tmp_path.iterdir()) == []
         assert own_groups(os.getpid()) == []
-        assert len(os.listdir("/proc/self/fd")) <= with_nothing_open
+        assert open_files(os.getpid()) <= with_nothing_open

@@ -100,23 +100,29 @@ def stdio(job: dict[str, Any], channel: Channel) -> None:
     sources = sources_of(job["program"], job["files"])
     watch = Watch(channel, sources, seconds=job["seconds"], wrap=lambda place: {"at": place})
     sys.argv[:] = ["program.py"]
-    told: dict[str, Any] = {}
     try:
         module, code = prepared(job["program"], name="__main__")
-        exec(code, module.__dict__)
-        end_threads()
+        told = outcome(lambda: exec(code, module.__dict__), sources)
+        told = {**outcome(end_script, sources), **told}
     except NotLoaded as error:
         told = error.told
-    except SystemExit as error:
-        told = {"exit": exit_of(error)} if exit_of(error)["code"] else {}
-    except BaseException as error:  # all of it is the program's
-        told = {"exception": described(error, sources)}
     watch.off()
     flush_output()
     channel.send(encode({**told, "done": True}))
 
 
-def end_threads() -> None:
+def outcome(run: Callable[[], None], sources: Sources) -> dict[str, Any]:
+    """What there is to tell of a part of the program once it has run: nothing where all went well."""
+    try:
+        run()
+    except SystemExit as error:
+        return {"exit": exit_of(error)} if exit_of(error)["code"] else {}
+    except BaseException as error:  # all of it is the program's
+        return {"exception": described(error, sources)}
+    return {}
+
+
+def end_script() -> None:
     """Do what Python does when a script ends: wait for its threads, run what it left for the end."""
     threading = sys.modules.get("threading")
     if threading is not None:

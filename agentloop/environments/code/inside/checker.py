@@ -22,8 +22,9 @@ from agentloop.environments.code.inside.asserting import Prepared, names_of
 from agentloop.environments.code.inside.channel import Channel, encode
 from agentloop.environments.code.inside.examining import NAME, Broken, Examination, Tell, prepare
 from agentloop.environments.code.inside.loading import STANDARD_PREFIX
+from agentloop.environments.code.inside.raising import MARK
 from agentloop.environments.code.inside.remote import Program, Refused
-from agentloop.environments.code.inside.seen import Seen, Stop
+from agentloop.environments.code.inside.seen import Barred, Seen, Stop
 from agentloop.environments.code.inside.standins import NOTHING
 
 FLUSH_SECONDS = 0.05
@@ -66,12 +67,27 @@ def main(job: dict[str, Any], connection: int, report: int) -> int:
         told.tell(error.told)
     except Stop:
         pass  # told below
+    except BaseException as error:
+        told.tell(unprepared(error, program))
     if program.ended is not None:
         told.tell(
             {program.ended["kind"]: {name: each for name, each in program.ended.items() if name != "kind"}}
         )
     told.end({"done": True, "calls": program.seen.calls})
     return 0
+
+
+def unprepared(error: BaseException, program: Program) -> dict[str, Any]:
+    """Where the program's answers keep the tests from being run at all: the record of a failed unit."""
+    fault = program.seen.trouble or {"kind": "exception", **vars(error).get(MARK, {})}
+    if "type" not in fault and not isinstance(error, Barred):
+        raise error  # a mistake of ours is no failure of the program's
+    return {"unit": 0, "test": "", "line": 0, **fault, "passed": False}
+
+
+def warm() -> None:
+    """Do once what every job does, so that forked children find it done; nothing of it is kept."""
+    prepare("def check(candidate):\n    x = 1\n    assert candidate(x) == [2] and not x > 3, x\n", "f")
 
 
 def judge(job: dict[str, Any], program: Program, tell: Tell) -> None:

@@ -12,6 +12,7 @@ from _thread import RLock
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import islice
+from operator import attrgetter
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
@@ -19,7 +20,15 @@ from agentloop.environments.code.inside.channel import SIZE, Channel, Closed, Ma
 from agentloop.environments.code.inside.raising import Raised, cleaned, place_of, told
 from agentloop.environments.code.inside.reading import MISTAKES, Reader
 from agentloop.environments.code.inside.seen import Barred, Seen, Stop
-from agentloop.environments.code.inside.standins import KINDS, NOTHING, Handle, Remote, Stream, label_of
+from agentloop.environments.code.inside.standins import (
+    ABILITIES,
+    KINDS,
+    NOTHING,
+    Handle,
+    Remote,
+    Stream,
+    label_of,
+)
 from agentloop.environments.code.inside.values import Border, Unsupported, is_shareable
 from agentloop.environments.code.inside.writing import Writer
 
@@ -65,8 +74,9 @@ class Program(Border):
             word, data = message
             if word == "not_loaded":
                 (kind, why), *_ = data.items()
-                told_of = {"code": why["code"]} if kind == "exit" else cleaned(why)
-                raise Refused({kind if kind == "exit" else "load_error": told_of})
+                if kind == "exit":
+                    raise Refused({"exit": {"code": why["code"] if type(why["code"]) is int else None}})
+                raise Refused({"load_error": cleaned(why)})
             if word != "ready":
                 raise Malformed("no word of the program")
             self.names = {
@@ -165,23 +175,21 @@ class Program(Border):
 
     def _outcome(self, message: list[Any], number: int, writer: Writer) -> Any:
         try:
-            word, answered, data, changed, *said = message
+            word, answered, data, changed, *more = message
             if answered != number:
                 raise Malformed("an answer to something else")
             reader = Reader(self, writer.objects)
             for place, contents in changed:
                 reader.fill(writer.objects[place], contents)
-            if said:
-                sys.stdout.write(said[0])
+            for each in more:
+                self._noted(each)
             if word == "value":
                 return reader.read(data)
             error = self.raised.made(data) if word == "raise" else None
         except (Malformed, *MISTAKES) as mistake:
             raise self.stop("forged_channel", message=f"{type(mistake).__name__}: {mistake}") from None
         except Unsupported as refused:
-            raise self.bar(
-                "unsupported_value", type=refused.kind, where="result", **self.seen.last()
-            ) from None
+            raise self._not_crossed(refused.kind) from None
         if error is not None:
             raise error
         if word == "exit":
@@ -189,6 +197,13 @@ class Program(Border):
         if word == "unsupported":
             raise self._not_crossed(str(data)[:NAME_LENGTH])
         raise self.stop("forged_channel", message="an unknown word")
+
+    def _noted(self, more: dict[str, Any]) -> None:
+        """Take what an answer says besides its value: what the call printed, and which class was lost."""
+        if "said" in more:
+            sys.stdout.write(more["said"])
+        if "flattened" in more:
+            self.seen.flattened = str(more["flattened"])[:NAME_LENGTH]
 
     def _not_crossed(self, kind: str) -> Barred:
         return self.bar("unsupported_value", type=kind, where="result", **self.seen.last())
@@ -202,6 +217,8 @@ class Program(Border):
             values, names = reader.items(args), {name: reader.read(each) for name, each in named.items()}
         except (Malformed, *MISTAKES) as mistake:
             raise self.stop("forged_channel", message=f"{type(mistake).__name__}: {mistake}") from None
+        except Unsupported as refused:
+            raise self._not_crossed(refused.kind) from None
         try:
             answer = encode(["answer", number, Writer(self).write(function(*values, **names))])
         except (Exception, Barred) as error:
@@ -212,14 +229,15 @@ class Program(Border):
             raise self.stop("gone") from None
 
     def _arguments(self, asked: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of a call as they were sent."""
         args, named = decode(asked)
-        reader = Reader(self)
+        reader = Reader(Sent(self))
         return tuple(reader.items(args)), {name: reader.read(each) for name, each in named.items()}
 
     def write(self, value: Any) -> Any:
         """What the program gets of something that is no plain value."""
         kind = type(value)
-        if kind in (Handle, Remote, Stream):
+        if issubclass(kind, (Handle, Remote, Stream)):
             return {"own": object.__getattribute__(value, "_target")}
         origin = origin_of(value)
         if origin is not None:
@@ -251,12 +269,29 @@ class Program(Border):
             return Remote(self, [number, str(name)], f"{label_of(handle)}.{name}")
         if tag not in KINDS:
             raise Malformed(f"an unknown tag {tag[:40]!r}")
-        number, name = data
+        number, name, *abilities = data
         if type(number) is not int or type(name) is not str:
             raise Malformed("no handle")
         if number not in self._known:
-            self._known[number] = KINDS[tag](self, number, name[:100])
+            known = [ABILITIES.intersection(each) for each in abilities]
+            self._known[number] = KINDS[tag](self, number, name[:NAME_LENGTH], *known)
         return self._known[number]
+
+
+class Sent(Border):
+    """Reads what was sent to the program: it names functions of the standard library, which are ours."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__()
+        self._program = program
+        self.shared = program.shared
+
+    def read(self, tag: str, data: Any) -> Any:
+        """What stood there."""
+        if tag != "standard":
+            return self._program.read(tag, data)
+        module, name = data
+        return attrgetter(name)(sys.modules[module])
 
 
 def origin_of(value: Any) -> list[str] | None:

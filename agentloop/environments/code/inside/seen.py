@@ -22,11 +22,13 @@ class Seen:
     ``trouble`` is what no test may swallow: once it is set, the unit that runs cannot pass.
     """
 
-    __slots__ = ("calls", "trouble", "unit", "result", "_asked", "_label", "_read")
+    __slots__ = ("calls", "trouble", "flattened", "unit", "result", "_asked", "_label", "_read")
 
     def __init__(self) -> None:
         self.calls = 0
         self.trouble: dict[str, Any] | None = None
+        self.flattened: str | None = None
+        """The class of a value, where no more of it crossed than what its built-in base holds."""
         self.unit: int | None = None
         self.result: Any = None
         self._label = ""

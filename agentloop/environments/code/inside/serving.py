@@ -22,6 +22,7 @@ from agentloop.environments.code.inside.channel import SIZE, Channel, encode
 from agentloop.environments.code.inside.loading import exit_of
 from agentloop.environments.code.inside.raising import BUILT_IN, Sources, class_data, told
 from agentloop.environments.code.inside.reading import Reader
+from agentloop.environments.code.inside.standins import ABILITIES
 from agentloop.environments.code.inside.values import Border, Unsupported, is_shareable, same, snapshot
 from agentloop.environments.code.inside.writing import Writer
 
@@ -67,6 +68,7 @@ class Server(Border):
         self._asked = 0
         self._lock = RLock()
         self._process = os.getpid()
+        self._flattened: str | None = None
         self._said: str | None = None
         """What the last call wrote, where the tests look at that; else None."""
 
@@ -101,6 +103,7 @@ class Server(Border):
         flush_output()
         if os.getpid() != self._process:
             os._exit(0)  # a copy that the program made of itself has nothing to say here
+        self._flattened = None
         try:
             writer = Writer(self, objects)
             changed = [
@@ -109,8 +112,9 @@ class Server(Border):
                 if not same(was, snapshot(each))
             ]
             word, data = made(writer)
-            said = [] if self._said is None else [self._said]
-            text = encode([word, number, data, changed, *said])
+            told_of = {"said": self._said, "flattened": self._flattened}
+            rest = {name: each for name, each in told_of.items() if each is not None}
+            text = encode([word, number, data, changed, *([rest] if rest else [])])
             if len(text) > SIZE:
                 raise Unsupported("a value of more than 8 MiB")
         except Unsupported as error:
@@ -206,7 +210,7 @@ class Server(Border):
         thing = self._things[number]
         if not (name.startswith("__") and name.endswith("__")):
             return getattr(thing, name)
-        return partial(_special(type(thing), name), thing)
+        return _special(thing, name)
 
     def write(self, value: Any) -> Any:
         """What the tests get of something that is no plain value."""
@@ -219,13 +223,17 @@ class Server(Border):
         if hasattr(kind, "__next__") and hasattr(kind, "__iter__"):
             self._iterated.setdefault(number, Iterated(value))
             return {"stream": [number, kind.__name__]}
-        return {"handle": [number, kind.__name__]}
+        return {"handle": [number, kind.__name__, _abilities(kind)]}
 
     def _number(self, value: Any) -> int:
         number = self._numbers.setdefault(id(value), len(self._things))
         if number == len(self._things):
             self._things.append(value)
         return number
+
+    def flattens(self, kind: type) -> None:
+        """Note that more than what crosses is known of a value; an attribute may be missed."""
+        self._flattened = kind.__name__
 
     def keeps(self, value: Any) -> bool:
         """Whether the tests hold this as an object, since they made it by calling its class."""
@@ -272,11 +280,16 @@ class Server(Border):
         return Reader(self).read(message[2])
 
 
-def _special(kind: type, name: str) -> Callable[..., Any]:
+def _special(thing: Any, name: str) -> Callable[..., Any]:
     """A special method as an operator finds it: on the class; one that is not there is not implemented."""
-    found = getattr(kind, name, None)
-    if found is not None:
-        return found  # type: ignore[no-any-return]
-    if name in ("__getitem__", "__setitem__", "__delitem__", "__call__", "__enter__", "__exit__"):
-        raise TypeError(f"{kind.__name__!r} object has no {name}")
+    kind = type(thing)
+    for base in kind.__mro__:
+        if name in base.__dict__:
+            found: Callable[..., Any] = base.__dict__[name].__get__(thing, kind)
+            return found
     return lambda *_: NotImplemented
+
+
+def _abilities(kind: type) -> list[str]:
+    """The special methods that objects of a class have; those of its own class are not among them."""
+    return [name for name in ABILITIES if any(name in base.__dict__ for base in kind.__mro__)]

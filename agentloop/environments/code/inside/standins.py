@@ -18,15 +18,28 @@ if TYPE_CHECKING:
     from agentloop.environments.code.inside.remote import Program
 
 NOTHING = "[]"
-FORWARDED = "getitem setitem delitem call enter exit str int float index round neg pos abs invert"
-"""The operations of an object of the program's that it carries out itself."""
-OPERATORS = (
+_CARRIED_OUT = "getitem setitem delitem call enter exit str int float index round neg pos abs invert"
+_BETWEEN_OBJECTS = (
     "add sub mul truediv floordiv mod divmod pow matmul and or xor lshift rshift "
     "radd rsub rmul rtruediv rfloordiv rmod rpow rmatmul rand ror rxor"
 )
+_OPTIONAL = "len iter contains next reversed"
+_NEVER = "eq ne lt le gt ge bool hash reduce_ex"
+
+
+def special(names: str) -> frozenset[str]:
+    """Names of special methods in full."""
+    return frozenset(f"__{name}__" for name in names.split())
+
+
+FORWARDED = special(_CARRIED_OUT)
+"""The operations of an object of the program's that it carries out itself."""
+OPERATORS = special(_BETWEEN_OBJECTS)
 """Those that it carries out only with another object of the program's. In ``abs(f(x) - 3) < 0.1`` the
 other side is what the test wants: an object that was told it could make up the difference."""
-REFUSED = "eq ne lt le gt ge bool len iter hash contains next reversed reduce_ex length_hint"
+REFUSED = special(_OPTIONAL)
+ABILITIES = FORWARDED | OPERATORS | REFUSED
+"""What an object of the program's can or cannot do; what it cannot is a TypeError, as it is there."""
 
 
 def label_of(thing: Any) -> str:
@@ -54,7 +67,7 @@ class Remote:
         return self._program.ask(["get", self._target], encode([name]))
 
     def __instancecheck__(self, value: Any) -> bool:
-        if type(value) is not Handle:
+        if not isinstance(value, Handle):
             return False
         found = self._program.ask(
             ["isinstance", self._target], encode([object.__getattribute__(value, "_target")])
@@ -117,17 +130,27 @@ def _between_objects(name: str) -> Callable[..., Any]:
     forward, refuse = _forward(name), _refuse(name)
 
     def operated(self: Handle, other: Any, *rest: Any) -> Any:
-        return (forward if type(other) is Handle else refuse)(self, other, *rest)
+        return (forward if isinstance(other, Handle) else refuse)(self, other, *rest)
 
     return operated
 
 
-for _name in FORWARDED.split():
-    setattr(Handle, f"__{_name}__", _forward(f"__{_name}__"))
-for _name in OPERATORS.split():
-    setattr(Handle, f"__{_name}__", _between_objects(f"__{_name}__"))
-for _name in REFUSED.split():
-    setattr(Handle, f"__{_name}__", _refuse(f"__{_name}__"))
+for _name in special(_NEVER):
+    setattr(Handle, _name, _refuse(_name))
+_kinds: dict[frozenset[str], type[Handle]] = {}
+
+
+def handle(program: Program, target: int, label: str, abilities: frozenset[str]) -> Handle:
+    """What stands for an object that has these special methods."""
+    if "__getitem__" in abilities:
+        abilities |= {"__iter__"}  # Python would iterate by asking for one item after the other
+    if abilities not in _kinds:
+        members: dict[str, Any] = {"__slots__": ()}
+        members |= {name: _forward(name) for name in abilities & FORWARDED}
+        members |= {name: _between_objects(name) for name in abilities & OPERATORS}
+        members |= {name: _refuse(name) for name in abilities & REFUSED}
+        _kinds[abilities] = type("Handle", (Handle,), members)
+    return _kinds[abilities](program, target, label)
 
 
 class Stream:
@@ -170,5 +193,5 @@ class Stream:
         return f"<{self._label} object of the program>"
 
 
-KINDS: dict[str, Callable[[Program, int, str], Any]] = {"remote": Remote, "handle": Handle, "stream": Stream}
-"""The stand-ins by the tags under which they cross."""
+KINDS: dict[str, Callable[..., Any]] = {"remote": Remote, "handle": handle, "stream": Stream}
+"""What makes a stand-in, by the tag under which it crosses."""

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from agentloop.environments.code.inside.loading import FILE
-from agentloop.environments.code.inside.raising import Sources, described
+from agentloop.environments.code.inside.raising import Sources, described, message
 from agentloop.environments.code.inside.shown import cut, shown
 
 EVENTS = 400
@@ -33,7 +33,8 @@ _brief.maxstring = _brief.maxother = _brief.maxlong = VALUE
 class Recorder:
     """What ``sys.settrace`` calls. Each event is a line that ran, with the values that it changed.
 
-    The first ``EVENTS`` events and the last ``LAST`` are kept. The first event of a call shows its
+    A line that runs several times at once, such as a comprehension, is one event. The first ``EVENTS``
+    events and the last ``LAST`` are kept. The first event of a call shows its
     arguments, the last what it returned or raised.
     """
 
@@ -55,10 +56,10 @@ class Recorder:
 
     def _follow(self, frame: FrameType, event: str, argument: Any) -> Any:
         self._changes(frame)
-        if event == "line":
+        if event == "line" and frame.f_lineno != self._open[frame][0]["line"]:
             self._open[frame] = (self._event(frame), self._open[frame][1])
         elif event == "exception":
-            self._open[frame][0]["raised"] = cut(f"{argument[0].__name__}: {argument[1]}", VALUE)
+            self._open[frame][0]["raised"] = cut(f"{argument[0].__name__}: {message(argument[1])}", VALUE)
         elif event == "return":
             entry, _ = self._open.pop(frame)
             if "raised" not in entry or argument is not None:

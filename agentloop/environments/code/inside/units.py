@@ -108,7 +108,7 @@ class Units:
         return trouble
 
     def _pass(self, number: int) -> None:
-        if number not in self._failed | self._passed:
+        if number not in self._failed and number not in self._passed:
             self._passed.add(number)
             self._tell({**self._unit(number), "passed": True})
 
@@ -129,6 +129,10 @@ class Units:
             return {"kind": "exception", **told, **self._seen.last()}
         if isinstance(error, AssertionError):
             return {"kind": "assert", **self._assertion(error)}
+        missed = isinstance(error, AttributeError) and error.obj is not None
+        if missed and self._seen.flattened is not None:
+            lost = {"type": self._seen.flattened, "where": "result", "message": cut(message(error))}
+            return {"kind": "unsupported_value", **lost, **self._seen.last()}
         data = {"type": type(error).__name__, "message": cut(message(error))}
         if isinstance(error, TESTS_FAULT) or not self._seen.calls:
             test = self._places[number].source if number is not None else self._where(error).source

@@ -64,6 +64,9 @@ class Border:
         """The value of data with a tag that is no plain value's."""
         raise Malformed(f"a tag that is not wanted: {tag[:40]!r}")
 
+    def flattens(self, kind: type) -> None:
+        """Note that an instance of this class crosses as no more than what its built-in base holds."""
+
     def keeps(self, _: Any) -> bool:
         """Whether an instance of a subclass of a built-in type is an object, not the value it holds."""
         return False

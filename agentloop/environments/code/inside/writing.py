@@ -101,6 +101,7 @@ class Writer:
                 return {"named": [kind.__name__, fields, self.items(plain(tuple, value), depth + 1)]}
             for base in BASES:
                 if base in bases:
+                    border.flattens(kind)
                     return self._of_base(base, value, depth)
         return border.write(value)
 
