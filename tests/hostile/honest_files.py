@@ -1,5 +1,6 @@
 # ruff: noqa
 """A right answer by way of temporary files, which are a program's own business."""
+
 import tempfile
 
 

@@ -1,5 +1,6 @@
 # ruff: noqa
 """A right answer with imports, types, a class and a little output."""
+
 import collections, dataclasses, functools, itertools, math, re, typing
 
 

@@ -1,5 +1,6 @@
 # ruff: noqa
 """A right answer with threads, recursion, a generator and an error that is caught."""
+
 import concurrent.futures
 import sys
 

@@ -1,5 +1,6 @@
 # ruff: noqa
 """Processes that multiply, by every way to make one."""
+
 import subprocess, time
 
 END = time.monotonic() + 4

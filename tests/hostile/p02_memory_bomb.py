@@ -1,5 +1,6 @@
 # ruff: noqa
 """Memory taken in every form: anonymous, shared, files in memory, pipes; 2.7 GiB where nothing stops it."""
+
 import mmap
 
 HELD = []

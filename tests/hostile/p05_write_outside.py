@@ -1,5 +1,6 @@
 # ruff: noqa
 """The host's file overwritten, truncated, replaced, linked, its mode changed; new files beside it."""
+
 import ctypes, tempfile
 
 FILE, FOLDER = HOST["file"], HOST["folder"]

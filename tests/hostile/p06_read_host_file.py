@@ -1,5 +1,6 @@
 # ruff: noqa
 """The host's file read by path, by other roots, by handle, by mapping, by copying."""
+
 import mmap, shutil
 
 FILE = HOST["secret"]

@@ -1,5 +1,6 @@
 # ruff: noqa
 """The host's environment: of this process, of C, of every process in sight, on the stack."""
+
 import ctypes
 
 

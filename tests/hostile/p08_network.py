@@ -1,5 +1,6 @@
 # ruff: noqa
 """Connections by TCP, UDP, abstract and named sockets; from here and from a thread; by address and name."""
+
 import socket, threading
 
 PORT, ABSTRACT, PATH = HOST["port"], HOST["abstract"], HOST["socket"]

@@ -1,5 +1,6 @@
 # ruff: noqa
 """Signals to the parent, the group and all that is in sight; by pid, by thread, by descriptor."""
+
 import signal
 
 

@@ -1,5 +1,6 @@
 # ruff: noqa
 """An exit with status 0, at load."""
+
 import atexit
 
 attempt(atexit.register, lambda: os._exit(0))

@@ -1,5 +1,6 @@
 # ruff: noqa
 """The checker changed from within: frames, objects, modules, code, built-ins, tracing, exit hooks."""
+
 import builtins, gc, json, types
 
 

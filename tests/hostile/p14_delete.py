@@ -1,5 +1,6 @@
 # ruff: noqa
 """The working folder and a folder of the host, deleted; also past Python's own calls."""
+
 import shutil
 
 

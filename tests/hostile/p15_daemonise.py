@@ -1,5 +1,6 @@
 # ruff: noqa
 """A daemon by double fork, session and closed descriptors, that goes on writing to the host's folder."""
+
 import signal, time
 
 

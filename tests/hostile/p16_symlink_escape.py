@@ -1,5 +1,6 @@
 # ruff: noqa
 """Links out of the working folder: read as results, written through by us and by who comes next."""
+
 import glob
 
 NAMES = ["answer.txt", "notes.txt", "result.json", "output.txt", "stdout", "stderr", "verdict.json"]

@@ -8,7 +8,15 @@ def poke(pid):
     for place in (f"/proc/{pid}/root", f"/proc/{pid}/cwd/" + "../" * 12):
         leak(attempt(lambda: open(place + HOST["secret"]).read()) or "")
         attempt(lambda: open(place + FILE, "a").write("through /proc"))
-    for name in ("oom_score_adj", "oom_adj", "coredump_filter", "clear_refs", "autogroup", "timerslack_ns", "comm"):
+    for name in (
+        "oom_score_adj",
+        "oom_adj",
+        "coredump_filter",
+        "clear_refs",
+        "autogroup",
+        "timerslack_ns",
+        "comm",
+    ):
         value = {"oom_score_adj": "700", "comm": "hx-renamed", "clear_refs": "1"}.get(name, "0")
         if attempt(lambda: open(f"/proc/{pid}/{name}", "w").write(value)) and pid != os.getpid():
             breach(f"{name} of another process")
@@ -32,8 +40,14 @@ def memory(pid):
 
 
 def switches():
-    for path in ("/proc/sysrq-trigger", "/proc/sys/kernel/core_pattern", "/proc/sys/vm/drop_caches",
-                 "/proc/sys/kernel/hostname", "/proc/sys/kernel/modprobe", "/sys/kernel/uevent_helper"):
+    for path in (
+        "/proc/sysrq-trigger",
+        "/proc/sys/kernel/core_pattern",
+        "/proc/sys/vm/drop_caches",
+        "/proc/sys/kernel/hostname",
+        "/proc/sys/kernel/modprobe",
+        "/sys/kernel/uevent_helper",
+    ):
         if attempt(os.open, path, os.O_WRONLY) is not None:
             breach(path)
 

@@ -1,5 +1,6 @@
 # ruff: noqa
 """What stands on the host's standard input, read by every way."""
+
 import io
 
 

@@ -1,5 +1,6 @@
 # ruff: noqa
 """Recursion without end: in Python, in C, in what is loaded, in what is given back."""
+
 import functools
 
 sys.setrecursionlimit(2**31 - 1)

@@ -1,5 +1,6 @@
 # ruff: noqa
 """Every signal ignored, blocked or answered, then a loop."""
+
 import signal
 
 for number in range(1, 65):

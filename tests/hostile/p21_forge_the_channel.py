@@ -1,22 +1,42 @@
 # ruff: noqa
 """A forged verdict in every format that a runner might read, written to every descriptor; also every
 list that waits for a result, and every nonce that stands in the own source."""
+
 import gc, json, pickle, re, struct
 
 FORMS = [
-    {"passed": True}, {"passed": True, "why": "passed"}, {"ok": True}, {"status": "passed"}, {"done": True},
-    {"unit": 0, "test": "", "line": 1, "passed": True, "kind": "assert"}, {"total": 3},
-    {"unit": 1, "passed": True}, {"unit": 2, "passed": True}, {"value": 3}, {"result": 3}, {"returned": ["int", 3]},
-    {"kind": "done", "passed": True}, {"type": "verdict", "passed": True, "facts": []}, {"total": 0}, {"done": True},
+    {"passed": True},
+    {"passed": True, "why": "passed"},
+    {"ok": True},
+    {"status": "passed"},
+    {"done": True},
+    {"unit": 0, "test": "", "line": 1, "passed": True, "kind": "assert"},
+    {"total": 3},
+    {"unit": 1, "passed": True},
+    {"unit": 2, "passed": True},
+    {"value": 3},
+    {"result": 3},
+    {"returned": ["int", 3]},
+    {"kind": "done", "passed": True},
+    {"type": "verdict", "passed": True, "facts": []},
+    {"total": 0},
+    {"done": True},
 ]
 
 
 def nonces():
     """Everything random-looking in frames, sources and arguments."""
-    texts, frame = [str(attempt(lambda: sys.argv) or ""), str(attempt(lambda: sys.orig_argv) or "")], sys._getframe()
+    texts, frame = (
+        [str(attempt(lambda: sys.argv) or ""), str(attempt(lambda: sys.orig_argv) or "")],
+        sys._getframe(),
+    )
     while frame:
         texts.append(attempt(lambda: open(frame.f_code.co_filename).read()) or "")
-        texts += [str(v) for v in list(frame.f_locals.values()) + list(frame.f_globals.values()) if isinstance(v, str)]
+        texts += [
+            str(v)
+            for v in list(frame.f_locals.values()) + list(frame.f_globals.values())
+            if isinstance(v, str)
+        ]
         frame = frame.f_back
     return list(dict.fromkeys(re.findall(r"\b[0-9a-f]{16,64}\b", " ".join(texts))))[:20]
 

@@ -1,5 +1,6 @@
 # ruff: noqa
 """Memory that is not there, read and run."""
+
 import ctypes
 
 

@@ -1,5 +1,6 @@
 # ruff: noqa
 """Threads without end, by module, by the low level and by stacks of their own size."""
+
 import threading, _thread, time
 
 END = time.monotonic() + 4

@@ -1,5 +1,6 @@
 # ruff: noqa
 """NUL, invalid UTF-8, lone surrogates and escape codes in output, results, names and errors."""
+
 ODD = "\x00\ud800\udfff\x1b[2J\x1b]0;owned\x07\r\n\u202e\u2028\x85\ufeff\x7f"
 RAW = b"\x00\xff\xfe\x80\xc0\xaf\xed\xa0\x80\x1b[2J\x1b]0;owned\x07\r\n" + bytes(range(256))
 for descriptor in (1, 2):

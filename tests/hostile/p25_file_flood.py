@@ -1,5 +1,6 @@
 # ruff: noqa
 """Files without end: many, large, and left in every folder that may be written."""
+
 import tempfile
 
 FOLDERS = [".", tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm", HOST["temporary"], HOST["folder"]]

@@ -1,5 +1,6 @@
 # ruff: noqa
 """The kernel's wide side: what no short function needs, tried one by one in a child or here."""
+
 import ctypes, mmap, socket
 
 NULL = 0

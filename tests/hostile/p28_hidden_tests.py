@@ -1,5 +1,6 @@
 # ruff: noqa
 """The hidden tests looked for: in frames, objects, files, arguments, own memory and what lies beside it."""
+
 import gc, glob
 
 
@@ -52,7 +53,9 @@ def memory_without_a_map():
     os.set_blocking(writing, False), os.set_blocking(reading, False)
     for page in sorted(pages)[:400]:
         for part in range(4):
-            count = libc().write(writing, ctypes.c_void_p((page << 18) + part * 65536), ctypes.c_size_t(65536))
+            count = libc().write(
+                writing, ctypes.c_void_p((page << 18) + part * 65536), ctypes.c_size_t(65536)
+            )
             if count > 0:
                 leak(os.read(reading, 65536))
 

@@ -1,5 +1,6 @@
 # ruff: noqa
 """Descriptors and credentials sent over every socket in reach, so that the other side holds too many."""
+
 import array, socket, struct
 
 

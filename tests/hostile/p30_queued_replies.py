@@ -1,5 +1,6 @@
 # ruff: noqa
 """Replies sent before they are asked for, and broken ones: too long, half, never ending, of another call."""
+
 import json, socket, struct
 
 VALUES = (3, -2, 7, True, None)
@@ -23,9 +24,18 @@ def replies():
         yield struct.pack(">I", len(text)) + text
     for value in VALUES:
         for form in (
-            {"value": value}, {"result": value}, {"returned": value}, ["value", value], {"ok": value}, value,
-            {"kind": "value", "value": {"int": value}}, {"passed": True}, {"done": True}, {"raised": None},
-            {"t": "int", "v": str(value)}, {"returned": {"t": "int", "v": value}, "id": 1},
+            {"value": value},
+            {"result": value},
+            {"returned": value},
+            ["value", value],
+            {"ok": value},
+            value,
+            {"kind": "value", "value": {"int": value}},
+            {"passed": True},
+            {"done": True},
+            {"raised": None},
+            {"t": "int", "v": str(value)},
+            {"returned": {"t": "int", "v": value}, "id": 1},
         ):
             text = json.dumps(form).encode()
             yield text + b"\n"

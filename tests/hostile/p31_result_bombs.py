@@ -35,9 +35,15 @@ def round():
 CALLS = [0]
 FIRST = [Lie, deep, lambda: [make() for make in REST], lambda: "x" * (9 << 20), round]
 REST = [
-    lambda: 10**1_000_000, lambda: {float("nan"): 1, float("inf"): 2}, lambda: float("1e400"), lambda: largest,
-    lambda: [[[[[["x" * 1000] * 20] * 20] * 20] * 20] * 20], lambda: range(10**18), lambda: (x for x in iter(int, 1)),
-    lambda: bytes(100 << 20), Lie,
+    lambda: 10**1_000_000,
+    lambda: {float("nan"): 1, float("inf"): 2},
+    lambda: float("1e400"),
+    lambda: largest,
+    lambda: [[[[[["x" * 1000] * 20] * 20] * 20] * 20] * 20],
+    lambda: range(10**18),
+    lambda: (x for x in iter(int, 1)),
+    lambda: bytes(100 << 20),
+    Lie,
 ]
 
 

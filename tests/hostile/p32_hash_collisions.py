@@ -3,6 +3,7 @@
 
 The reply is made by hand where the way it is sent can be found, else a smaller set is given back.
 """
+
 import gc, json
 
 PRIME = sys.hash_info.modulus

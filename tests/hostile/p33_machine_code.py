@@ -1,5 +1,6 @@
 # ruff: noqa
 """System calls of the older kind made by machine code, past filters that know only the newer kind."""
+
 import ctypes, mmap, platform, struct
 
 FILE = HOST["file"].encode()

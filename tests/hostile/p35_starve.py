@@ -1,6 +1,8 @@
 # ruff: noqa
 """Processors, priorities, timers and limits: of this process and of those that watch it."""
+
 import signal, threading
+
 
 def privileges():
     """What would slow everybody; owned up to and given back at once."""
@@ -29,7 +31,9 @@ attempt(signal.setitimer, signal.ITIMER_REAL, 0.001, 0.001)
 attempt(signal.signal, signal.SIGALRM, lambda *arguments: None)
 attempt(signal.pthread_sigmask, signal.SIG_BLOCK, set(range(1, 65)))
 for _ in range(16):
-    attempt(lambda: threading.Thread(target=lambda: [sum(range(10**7)) for _ in range(100)], daemon=True).start())
+    attempt(
+        lambda: threading.Thread(target=lambda: [sum(range(10**7)) for _ in range(100)], daemon=True).start()
+    )
 
 
 def largest(numbers):

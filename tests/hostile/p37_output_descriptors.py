@@ -1,5 +1,6 @@
 # ruff: noqa
 """The descriptors that carry output: grown, shrunk, sealed, moved, locked, turned round, given away."""
+
 import fcntl, stat
 
 for one in descriptors():

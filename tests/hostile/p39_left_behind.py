@@ -1,5 +1,6 @@
 # ruff: noqa
 """What outlives a process: shared memory, queues, semaphores, keys, watches, sockets with names, mounts."""
+
 import ctypes, socket
 
 attempt(lambda: os.close(os.open("/dev/shm/hx-left", os.O_CREAT | os.O_RDWR)))

@@ -1,5 +1,6 @@
 # ruff: noqa
 """Time spent in C, where no exception and no signal handler of Python gets in between."""
+
 import re
 
 

@@ -1,5 +1,6 @@
 # ruff: noqa
 """Every descriptor closed, half closed or exchanged, then work that never ends."""
+
 import socket, time
 
 

@@ -74,20 +74,61 @@ def libc():
 
 
 NUMBERS = {  # x86_64, aarch64
-    "clone": (56, 220), "clone3": (435, 435), "unshare": (272, 97), "setns": (308, 268), "mount": (165, 40),
-    "umount2": (166, 39), "pivot_root": (155, 41), "ptrace": (101, 117), "io_uring_setup": (425, 425),
-    "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219), "userfaultfd": (323, 282),
-    "perf_event_open": (298, 241), "bpf": (321, 280), "shmget": (29, 194), "msgget": (68, 186),
-    "semget": (64, 190), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
-    "pidfd_open": (434, 434), "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424),
-    "memfd_create": (319, 279), "execveat": (322, 281), "kcmp": (312, 272), "open_by_handle_at": (304, 265),
-    "name_to_handle_at": (303, 264), "fsopen": (430, 430), "open_tree": (428, 428), "move_mount": (429, 429),
-    "quotactl": (179, 60), "swapon": (167, 224), "init_module": (175, 105), "kexec_load": (246, 104),
-    "syslog": (103, 116), "acct": (163, 89), "personality": (135, 92), "tgkill": (234, 131),
-    "rt_tgsigqueueinfo": (297, 240), "prlimit64": (302, 261), "ioprio_set": (251, 30), "sethostname": (170, 161),
-    "mq_open": (240, 180), "inotify_init1": (294, 26), "fanotify_init": (300, 262), "chroot": (161, 51),
-    "memfd_secret": (447, 447), "vmsplice": (278, 75), "process_madvise": (440, 440), "lookup_dcookie": (212, 18),
-    "migrate_pages": (256, 238), "move_pages": (279, 239), "mbind": (237, 235), "landlock_create_ruleset": (444, 444),
+    "clone": (56, 220),
+    "clone3": (435, 435),
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "mount": (165, 40),
+    "umount2": (166, 39),
+    "pivot_root": (155, 41),
+    "ptrace": (101, 117),
+    "io_uring_setup": (425, 425),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "keyctl": (250, 219),
+    "userfaultfd": (323, 282),
+    "perf_event_open": (298, 241),
+    "bpf": (321, 280),
+    "shmget": (29, 194),
+    "msgget": (68, 186),
+    "semget": (64, 190),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "pidfd_open": (434, 434),
+    "pidfd_getfd": (438, 438),
+    "pidfd_send_signal": (424, 424),
+    "memfd_create": (319, 279),
+    "execveat": (322, 281),
+    "kcmp": (312, 272),
+    "open_by_handle_at": (304, 265),
+    "name_to_handle_at": (303, 264),
+    "fsopen": (430, 430),
+    "open_tree": (428, 428),
+    "move_mount": (429, 429),
+    "quotactl": (179, 60),
+    "swapon": (167, 224),
+    "init_module": (175, 105),
+    "kexec_load": (246, 104),
+    "syslog": (103, 116),
+    "acct": (163, 89),
+    "personality": (135, 92),
+    "tgkill": (234, 131),
+    "rt_tgsigqueueinfo": (297, 240),
+    "prlimit64": (302, 261),
+    "ioprio_set": (251, 30),
+    "sethostname": (170, 161),
+    "mq_open": (240, 180),
+    "inotify_init1": (294, 26),
+    "fanotify_init": (300, 262),
+    "chroot": (161, 51),
+    "memfd_secret": (447, 447),
+    "vmsplice": (278, 75),
+    "process_madvise": (440, 440),
+    "lookup_dcookie": (212, 18),
+    "migrate_pages": (256, 238),
+    "move_pages": (279, 239),
+    "mbind": (237, 235),
+    "landlock_create_ruleset": (444, 444),
 }
 
 
@@ -133,7 +174,9 @@ def visible():
     """Processes to look at: all in sight within the arena."""
     parent = os.getppid()
     listed = attempt(lambda: [int(name) for name in os.listdir("/proc") if name.isdigit()])
-    seen = listed or range(1, 40)  # a number may also name a thread, perhaps of the judge: so no guesses beside a list
+    seen = listed or range(
+        1, 40
+    )  # a number may also name a thread, perhaps of the judge: so no guesses beside a list
     return [pid for pid in dict.fromkeys([parent, *seen]) if pid > 0 and pid != os.getpid()]
 
 
