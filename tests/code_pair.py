@@ -95,8 +95,8 @@ def lines(data):
     return [json.loads(line) for line in data.splitlines() if line.endswith(b"}")]
 
 
-def judge(program, tests, entry_point="f", *, prompt="", seconds=3.0, files=None):
-    """The verdict of the two processes on a program."""
+def judge(program, tests, entry_point="f", *, prompt="", seconds=3.0, grace=0.0, files=None):
+    """The verdict of the two processes on a program, which are killed ``grace`` after their time."""
     ours, theirs = socket.socketpair()
     report, told = os.pipe()
     job = {"mode": "calls", "program": program, "files": files or {}, "entry_point": entry_point, "call": ""}
@@ -120,7 +120,7 @@ def judge(program, tests, entry_point="f", *, prompt="", seconds=3.0, files=None
         ours.close()
         theirs.close()
         os.close(told)
-        data, late = read_until(report, began + seconds)
+        data, late = read_until(report, began + seconds + grace)
         os.close(report)
         end(children)
         output.seek(0)
@@ -170,7 +170,7 @@ def run_alone(mode, program, *, seconds=3.0, stdin="", **more):
         out = output.fileno()
         child = forked(run_candidate, [given.fileno(), out, out, theirs.fileno()])
         theirs.close()
-        data, _ = read_until(ours.fileno(), time.monotonic() + seconds)
+        data, _ = read_until(ours.fileno(), time.monotonic() + seconds + 1.0)
         ours.close()
         end([child])
         output.seek(0)

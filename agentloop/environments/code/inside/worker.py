@@ -64,6 +64,7 @@ class Worker:
 
     def serve(self) -> None:
         """Carry out jobs until the host is gone."""
+        checker.warm()
         gc.collect()
         gc.freeze()
         while True:
