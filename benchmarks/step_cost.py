@@ -125,7 +125,7 @@ def theirs(given: argparse.Namespace) -> Figures:
     from transformers import PrinterCallback, TrainerCallback
     from trl import GRPOConfig, GRPOTrainer
 
-    from agentloop.models.local import BUNDLED, load_weights
+    from agentloop.models.local import folder_named, load_weights
 
     clock = _Clock()
 
@@ -151,7 +151,7 @@ def theirs(given: argparse.Namespace) -> Figures:
     base = loaded()
     with tempfile.TemporaryDirectory() as folder:
         trainer = Timed(
-            model=load_weights(BUNDLED),
+            model=load_weights(folder_named("tiny")),
             reward_funcs=rewards,
             args=GRPOConfig(output_dir=folder, **_trl_settings(given)),
             train_dataset=datasets.Dataset.from_list([{"prompt": each} for each in asked]),
@@ -229,9 +229,9 @@ def peak() -> float:
 
 def loaded() -> float:
     """The same once the model's packages are imported and its weights are read."""
-    from agentloop.models.local import BUNDLED, load_weights
+    from agentloop.models.local import folder_named, load_weights
 
-    load_weights(BUNDLED)
+    load_weights(folder_named("tiny"))
     return peak()
 
 

@@ -27,8 +27,14 @@ from agentloop.models.sampling import Sampling, read_sampling
 from agentloop.prompts import Prompts
 from agentloop.types import Message, Reply, Usage
 
-BUNDLED = Path(__file__).parents[1] / "tiny" / "checkpoint"
-"""The checkpoint that ``local/tiny`` stands for."""
+_TINY = Path(__file__).parents[1] / "tiny"
+BUNDLED = {"tiny": _TINY / "checkpoint", "tiny-python": _TINY / "python_checkpoint"}
+"""The checkpoints that come with the package, by what stands after ``local/``."""
+
+
+def folder_named(name: str | Path) -> Path:
+    """The folder of a bundled checkpoint, or the one that ``name`` is."""
+    return BUNDLED.get(str(name)) or Path(name)
 
 
 @dataclass(eq=False)
@@ -75,7 +81,7 @@ class LocalModel:
         module: Any = None,
         **sampling: Any,
     ) -> None:
-        self.folder = BUNDLED if str(folder) == "tiny" else Path(folder)
+        self.folder = folder_named(folder)
         self.name = name or f"local/{folder}"
         self.sampling = sampling
         self.max_batch = max_batch
@@ -355,8 +361,7 @@ def renderer(name: str | Path) -> Callable[[Sequence[Message], bool], list[int]]
     """
     from transformers import AutoTokenizer
 
-    short = str(name).removeprefix("local/")
-    folder = BUNDLED if short == "tiny" else Path(short)
+    folder = folder_named(str(name).removeprefix("local/"))
     _check_folder(folder, str(name))
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     _check_template(tokenizer, folder)

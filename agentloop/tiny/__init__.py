@@ -1,4 +1,4 @@
-"""The embedded model ``local/tiny``: its checkpoint, its tasks and the critic that speaks to it."""
+"""The embedded models ``local/tiny`` and ``local/tiny-python``: checkpoints, tasks and critics."""
 
 from __future__ import annotations
 
@@ -8,9 +8,21 @@ from agentloop.tiny.critic import critic
 from agentloop.tiny.families import FAMILIES, HELD_OUT
 from agentloop.tiny.houses import HOUSES
 from agentloop.tiny.lessons import house_readings
+from agentloop.tiny.python_critic import python_critic
+from agentloop.tiny.python_tasks import python_tasks
 from agentloop.tiny.tasks import tasks
 
-__all__ = ["FAMILIES", "HELD_OUT", "HOUSES", "checkpoint", "critic", "house_readings", "tasks"]
+__all__ = [
+    "FAMILIES",
+    "HELD_OUT",
+    "HOUSES",
+    "checkpoint",
+    "critic",
+    "house_readings",
+    "python_critic",
+    "python_tasks",
+    "tasks",
+]
 
 
 def checkpoint() -> Path:

@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from agentloop.errors import BadInput, MissingExtra
-from agentloop.models.local import BUNDLED, LocalModel, load_weights, no_bars
+from agentloop.models.local import BUNDLED, LocalModel, folder_named, load_weights, no_bars
 from agentloop.training.settings import Settings
+
+
+def is_bundled(model: str | Path) -> bool:
+    """Whether a model is one of the small ones that come with the package."""
+    return str(model).removeprefix("local/") in BUNDLED
 
 
 def folder_of(model: str | Path) -> Path:
     """The checkpoint folder that ``local/tiny``, ``local/PATH`` or a path names."""
-    short = str(model).removeprefix("local/")
-    folder = BUNDLED if short == "tiny" else Path(short)
+    folder = folder_named(str(model).removeprefix("local/"))
     if not (folder / "config.json").is_file():
         raise BadInput(
             f"{model} is no checkpoint folder to train: {folder} holds no config.json; give local/tiny, or "

@@ -21,7 +21,7 @@ from agentloop.run import Run
 from agentloop.training.card import write_card
 from agentloop.training.conditioning import conditioned_texts
 from agentloop.training.machine import accelerator_for
-from agentloop.training.policy import folder_of, load, sampler, write_checkpoint
+from agentloop.training.policy import folder_of, is_bundled, load, sampler, write_checkpoint
 from agentloop.training.proof import check_apart, first_tries, gain_of
 from agentloop.training.recipes import Recipe, recipe_for
 from agentloop.training.rollouts import Practice
@@ -123,7 +123,7 @@ def train(
     embedded model's recipe for ``local/tiny`` and the published one for any other model.
     """
     wanted = settings or Settings()
-    recipe = recipe_for(method, tiny=str(model) == "local/tiny") if isinstance(method, str) else method
+    recipe = recipe_for(method, tiny=is_bundled(model)) if isinstance(method, str) else method
     recipe = recipe.with_changes(
         learning_rate=wanted.learning_rate, tasks=wanted.tasks, samples=wanted.samples, updates=wanted.updates
     )

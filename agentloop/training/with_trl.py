@@ -34,7 +34,7 @@ from agentloop.models.local import load_weights, no_bars
 from agentloop.run import Run
 from agentloop.training.card import write_card
 from agentloop.training.conditioning import conditioned_texts
-from agentloop.training.policy import folder_of, lora, write_checkpoint
+from agentloop.training.policy import folder_of, is_bundled, lora, write_checkpoint
 from agentloop.training.proof import check_apart, first_tries, gain_of
 from agentloop.training.recipes import PUBLISHED, Recipe, recipe_for
 from agentloop.training.rollouts import Practice
@@ -81,7 +81,7 @@ def train_with_trl(
     ``training.jsonl``, ``tokens`` counts all that passed through the model, prompts included, and ``trl``
     holds what else TRL tells of a step. States to resume from are TRL's, in ``out/state``.
     """
-    recipe = _recipe(method, tiny=str(model) == "local/tiny")
+    recipe = _recipe(method, tiny=is_bundled(model))
     wanted = settings or Settings()
     recipe = recipe.with_changes(learning_rate=wanted.learning_rate)
     base, out = folder_of(model), Path(out)
