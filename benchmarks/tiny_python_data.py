@@ -16,7 +16,7 @@ from agentloop.prompts import Prompts
 from agentloop.tiny.drawing import PAIRS
 from agentloop.tiny.families import FAMILIES, Family
 from agentloop.tiny.form import Form
-from agentloop.tiny.houses import USUAL, House
+from agentloop.tiny.houses import USUAL, House, Sense
 from agentloop.tiny.python_critic import Speech, located
 from agentloop.tiny.python_drawing import Asked, draw_function, example, senses_fit
 from agentloop.tiny.python_gaps import Gap, gaps
@@ -165,7 +165,8 @@ class PythonConversations(Conversations):
         subject = self._subject(vocabulary)
         houses = [name for name in HOUSE_NAMES if name != form.house]
         asker = House(draw.choice(houses), self._readings(told=True))
-        senses = draw.choice(((), ("quantity", "direction"), ("aggregate",), ("quantity",)))
+        mixes: tuple[tuple[Sense, ...], ...] = ((), ("quantity", "direction"), ("aggregate",), ("quantity",))
+        senses = draw.choice(mixes)
         other = draw_function(draw, subject, asker, senses=senses)
         name, wrong = vocabulary.next(), other.query
         for slot in other.words:
