@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -38,6 +39,7 @@ shift
 exec "$@"
 """
 """A shell enters the control groups that are named before ``--``, and becomes the command after it."""
+LAST_WORD_SECONDS = 0.3
 SIGNALLED = 128
 """bwrap, like a shell, adds this to the number of the signal that ended its program."""
 START_SECONDS = 1.0
@@ -116,6 +118,7 @@ class Bubblewrap:
             started = self._start(job, files, sockets, group)
             reported = bytearray()
             late = _watch(started[-1], sockets[3], reported, began + START_SECONDS + job.timeout_seconds)
+            _let_end(started[0])
             killed = started[0].poll() is None
             statuses = [_end(process) for process in started]
             rest(sockets[3], reported)
@@ -190,6 +193,12 @@ def _watch(process: subprocess.Popen[bytes], report: socket.socket, reported: by
     finally:
         os.close(ended)
     return True
+
+
+def _let_end(process: subprocess.Popen[bytes]) -> None:
+    """Give a program whose checker is gone a moment to end by itself: then its own status is known."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(LAST_WORD_SECONDS)
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:

@@ -36,7 +36,7 @@ LAST_WORD_SECONDS = 0.1
 """What a checker may take to say that its program is gone."""
 LONGEST_PATH = 3000
 """Beyond this a path comes near the longest that the kernel takes."""
-PRUNE_SECONDS = 0.1
+PRUNE_SECONDS = 0.02
 """How often the work folder is measured where no kernel limits its size."""
 
 
