@@ -22,15 +22,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import code_tables
 from code_tables import Round
 
 from tests.hostile_runs import FORMS, HONEST, LISTED, PROGRAMS, Form, Suite, Unavailable
 
-WORKERS, WARM, PASSES = 4, 12, 3
+ROOT = Path(__file__).resolve().parents[1]
+WORKERS, PASSES = 4, 3
 WEAK = {
     name: Form(name, make=f"benchmarks.code_weak:{runner}")
     for name, runner in (
@@ -43,7 +44,7 @@ WEAK = {
 TOLD = {
     "full": '`Sandbox(require="full")`, as root: all layers',
     "no-namespaces": '`Sandbox(without=["namespaces"])`, as root',
-    "no-namespaces-uid-cgroup": '`Sandbox(without=["namespaces", "uid", "cgroup"])`: seccomp, Landlock, limits',
+    "no-namespaces-uid-cgroup": '`Sandbox(without=["namespaces", "uid", "cgroup"])`: three layers are left',
     "unprivileged": "`Sandbox()` as user `nobody`: layers in a user namespace, no control group",
     "bubblewrap": "`Bubblewrap()`",
     "no-layers": '`Sandbox(require="any")` without any layer',
@@ -53,6 +54,9 @@ TOLD = {
     "same-process": "`exec` in the runner's process, with an alarm",
 }
 
+IN_TIME = ["full", "no-namespaces", "no-namespaces-uid-cgroup", "unprivileged"]
+"""Forms that promise to come back soon; bubblewrap starts two interpreters for each job."""
+
 
 def hostile(names: list[str], keep: Path, page: Path) -> None:
     """Run what is asked for, then make the table of all that was kept."""
@@ -60,10 +64,9 @@ def hostile(names: list[str], keep: Path, page: Path) -> None:
         form = {**FORMS, **WEAK}[name]
         row = {"name": name, "told": TOLD[name], **against(form)}
         (keep / f"{name}.json").write_text(json.dumps(row, indent=1))
-        print(code_tables._row(row, LISTED), flush=True)
-    rows = [
-        json.loads((keep / f"{name}.json").read_text()) for name in TOLD if (keep / f"{name}.json").exists()
-    ]
+        print(code_tables.back_end(row, LISTED), flush=True)
+    kept = [keep / f"{name}.json" for name in TOLD]
+    rows = [json.loads(path.read_text()) for path in kept if path.exists()]
     code_tables.between(page, "hostile", code_tables.hostile(rows, told(), listed=LISTED))
 
 
@@ -116,15 +119,18 @@ def in_a_fresh_process(side: str) -> Round:
     return Round(**json.loads(done.stdout))
 
 
-def latency(name: str, results: Path) -> None:
-    """Run every hostile program with a time-out of one second, beside an endless loop under ``subprocess``."""
-    with Suite(WEAK["plain"]) as plain, Suite(FORMS[name]) as suite:
-        endless = [plain.endless().seconds for _ in range(3)]
-        seconds = {program: suite.outcome(program, seconds=1.0).seconds for program in PROGRAMS}
-        endless += [plain.endless().seconds for _ in range(3)]
+def latency(names: list[str], results: Path) -> None:
+    """Run every hostile program with a time-out of one second, and a plain endless loop in between."""
+    forms: dict[str, dict[str, float]] = {}
+    with Suite(WEAK["plain"]) as plain:
+        endless = [plain.endless().seconds for _ in range(2)]
+        for name in names:
+            with Suite(FORMS[name]) as suite:
+                forms[TOLD[name]] = {each: suite.outcome(each, seconds=1.0).seconds for each in PROGRAMS}
+            endless += [plain.endless().seconds for _ in range(2)]
     head = "## How soon the sandbox comes back from hostile programs\n\n```\n"
-    head += f"python benchmarks/code_sandbox.py latency --form {name}\n```\n\n"
-    text = code_tables.latency(seconds, endless, form=TOLD[name].split("`")[1])
+    head += "python benchmarks/code_sandbox.py latency\n```\n\n"
+    text = code_tables.latency(forms, endless)
     print(text)
     code_tables.between(results, "code latency", head + text)
 
@@ -134,9 +140,8 @@ def main(arguments: list[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=["hostile", "throughput", "latency"])
-    parser.add_argument("--rows", default=",".join(TOLD), help="back ends to run, by name")
+    parser.add_argument("--rows", help="back ends to run, by name")
     parser.add_argument("--keep", type=Path, help="where rows are kept, and those of earlier runs found")
-    parser.add_argument("--form", default="full", choices=list(FORMS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "code-sandbox.md")
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "RESULTS.md")
@@ -144,10 +149,12 @@ def main(arguments: list[str] | None = None) -> None:
     if asked.what == "throughput":
         throughput(asked.rounds, asked.results)
     elif asked.what == "latency":
-        latency(asked.form, asked.results)
+        latency(asked.rows.split(",") if asked.rows else IN_TIME, asked.results)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            hostile([name for name in asked.rows.split(",") if name], asked.keep or Path(folder), asked.page)
+            hostile(
+                asked.rows.split(",") if asked.rows else list(TOLD), asked.keep or Path(folder), asked.page
+            )
 
 
 if __name__ == "__main__":

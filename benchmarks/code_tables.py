@@ -39,9 +39,9 @@ def hostile(rows: Sequence[Row], told: Mapping[str, str], *, listed: int) -> str
     ``told`` says what each program tries; the first ``listed`` of them are those of the published list.
     """
     lines = [
-        f"| back end | the {listed} stopped | ours stopped | forged | not stopped | honest | left after closing |",
+        f"| back end | the {listed} stopped | ours stopped | forged | not stopped | honest | left behind |",
         "|---|---|---|---|---|---|---|",
-        *(_row(row, listed) for row in rows),
+        *(back_end(row, listed) for row in rows),
         "",
         "| program | what it tries | not stopped by |",
         "|---|---|---|",
@@ -50,7 +50,8 @@ def hostile(rows: Sequence[Row], told: Mapping[str, str], *, listed: int) -> str
     return "\n".join(lines)
 
 
-def _row(row: Row, listed: int) -> str:
+def back_end(row: Row, listed: int) -> str:
+    """One back end's line of the table."""
     if "missing" in row:
         return f"| {row['told']} | not run here: {row['missing']} | | | | | |"
     outcomes: Mapping[str, Row] = row["outcomes"]
@@ -92,8 +93,9 @@ def throughput(rounds: Sequence[tuple[Round, Round]], *, workers: int) -> str:
     speed = [ours.per_second / theirs.per_second for ours, theirs in rounds]
     cost = [ours.processor_ms / theirs.processor_ms for ours, theirs in rounds]
     lines = [
-        f"{workers} workers or threads, {len(rounds)} rounds by turns, each side in a fresh process with what it keeps "
-        "already started; processor time is that of the host, its workers and all their children. Median (least to most).",
+        f"{workers} workers or threads, {len(rounds)} rounds by turns, each side in a fresh process with "
+        "what it keeps already started. Processor time is that of the host, its workers and all their "
+        "children. Median (least to most).",
         "",
         "| executor | executions/s | processor ms an execution | passed |",
         "|---|---|---|---|",
@@ -115,17 +117,20 @@ def _spread(values: Sequence[float], form: str) -> str:
     return f"{median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
 
 
-def latency(seconds: Mapping[str, float], endless: Sequence[float], *, form: str) -> str:
-    """How much longer than an endless loop under plain ``subprocess`` each hostile program took."""
+def latency(forms: Mapping[str, Mapping[str, float]], endless: Sequence[float]) -> str:
+    """How much longer than an endless loop under plain ``subprocess`` each form took at most."""
     base = median(endless)
-    over = sorted(((took - base, name) for name, took in seconds.items()), reverse=True)
     lines = [
-        f"An endless loop under plain `subprocess.run(timeout=1)`: {base:.2f} s ({min(endless):.2f} to "
-        f"{max(endless):.2f}, {len(endless)} runs, before and after). {len(seconds)} hostile programs in `{form}` "
-        f"with the same time-out: at most **{over[0][0]:+.2f} s** beside it; the bar is +0.50 s. The slowest:",
+        f"Time-out 1 s. An endless loop under plain `subprocess.run(timeout=1)`: {base:.2f} s "
+        f"({min(endless):.2f} to {max(endless):.2f}, {len(endless)} runs, between the forms). "
+        "Seconds beside that; the bar is +0.50.",
         "",
-        "| program | seconds beside the loop's |",
-        "|---|---|",
-        *(f"| {name} | {more:+.2f} |" for more, name in over[:5]),
+        "| form | programs | the slowest | the next |",
+        "|---|---|---|---|",
     ]
+    for form, seconds in forms.items():
+        over = sorted(((took - base, name) for name, took in seconds.items()), reverse=True)
+        (most, slowest), rest = over[0], over[1:5]
+        told = ", ".join(f"{name[:2]} {more:+.2f}" for more, name in rest)
+        lines.append(f"| {form} | {len(over)} | **{most:+.2f}** ({slowest}) | {told} |")
     return "\n".join(lines)

@@ -1,3 +1,5 @@
+# ruff: noqa: PTH101, PTH102, PTH103, PTH108, PTH109, PTH110, PTH112, PTH115, PTH116, PTH118, PTH208
+# What is done here is done to mounts and descriptors, by the names that the kernel gives them.
 """Where hostile programs run: a world of its own in which nothing of the machine can be written.
 
 First come mount and process namespaces with private folders in memory, the rest read-only; then a
@@ -43,6 +45,9 @@ WORLD = (
 )
 
 
+REFUSAL = "THE ARENA REFUSES TO START, nothing hostile was run"
+
+
 class Refused(Exception):
     """The arena cannot be made safe here; nothing hostile may run."""
 
@@ -61,94 +66,108 @@ def enter(
     machine from the arena, for ``refusing_the_machine`` and the programs' own guard. ``refused`` is
     called with the reason when there can be no arena.
     """
-    status = 1
     try:
-        status = _enter(judge, tuple(map(str, writable)), refused)
-    except (OSError, Refused) as error:
+        machine = {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in ("mnt", "pid", "user")}
+        kept = {path: _identity(path) for path in _to_be_kept()}
+        proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)  # the machine's, where the child goes by its pid
+        _leave()
+        ours, theirs = socket.socketpair()
+        child = os.fork()
+        if child == 0:
+            ours.close()
+            os.close(proc)
+            _first_process(
+                lambda: _prepared(theirs, machine, kept, tuple(map(str, writable))), judge, refused
+            )
+        theirs.close()
+        if ours.recv(1) and os.geteuid() == 0:
+            _map_users(child, proc)
+            ours.send(b"x")
+        ours.close()
+        _, ended = os.waitpid(child, 0)
+        os._exit(os.waitstatus_to_exitcode(ended) & 0xFF)
+    except OSError as error:
         refused(f"{type(error).__name__}: {error}")
     except BaseException:
         traceback.print_exc()
-    os._exit(status)
+    os._exit(1)
 
 
-def _enter(
-    judge: Callable[[dict[str, Any]], None], writable: tuple[str, ...], refused: Callable[[str], None]
-) -> int:
-    user, group = os.geteuid(), os.getegid()
-    machine = {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in ("mnt", "pid", "user")}
-    kept = {path: _identity(path) for path in _to_be_kept()}
-    proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)  # the machine's, where the child goes by its pid
-    if user == 0:
-        kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWPID)
-    else:
-        kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWPID)
-        _map("self", user, group, user, group, 1)
-    (asked, asking), (told, telling) = os.pipe(), os.pipe()
-    child = os.fork()
-    if child == 0:
-        status = 1
+def _first_process(
+    prepared: Callable[[], dict[str, Any]],
+    judge: Callable[[dict[str, Any]], None],
+    refused: Callable[[str], None],
+) -> NoReturn:
+    status = 1
+    try:
         try:
-            _furnish(writable)
-            kernel.unshare(WORLD)
-            os.write(asking, b"x")
-            if user == 0:
-                os.read(told, 1)
-                os.setgroups([])
-                os.setresgid(0, 0, 0)
-                os.setresuid(0, 0, 0)
-            else:
-                _map("self", user, group, user, group, 1)
-            for each in (proc, asked, asking, told, telling):
-                os.close(each)
-            known = {"machine": machine, "kept": _still_in_sight(kept), "writable": list(writable)}
-            _settle()
-            refusing_the_machine(known)
-            judge(known)
-            status = 0
+            known = prepared()
         except (OSError, Refused) as error:
             refused(f"{type(error).__name__}: {error}")
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
-    os.close(asking)
-    if os.read(asked, 1) and user == 0:
-        _map(child, 0, 0, FIRST_USER, FIRST_USER, USERS, proc=proc)
-        os.write(telling, b"x")
-    _, ended = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(ended) & 0xFF
+        else:
+            judge(known)
+            status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
 
-def _map(
-    pid: int | str, user: int, group: int, outer_user: int, outer_group: int, count: int, *, proc: int = -1
-) -> None:
-    texts = {"uid_map": f"{user} {outer_user} {count}", "gid_map": f"{group} {outer_group} {count}"}
-    if proc < 0:
-        texts = {"setgroups": "deny", **texts}
-    for name, text in texts.items():
-        path = f"/proc/{pid}/{name}" if proc < 0 else f"{pid}/{name}"
-        file = os.open(path, os.O_WRONLY, **({} if proc < 0 else {"dir_fd": proc}))
-        os.write(file, text.encode())
+def _prepared(
+    parent: socket.socket,
+    machine: dict[str, str],
+    kept: dict[str, tuple[int, int]],
+    writable: tuple[str, ...],
+) -> dict[str, Any]:
+    """Build the arena around this process, lock it, try its walls."""
+    user, group = os.geteuid(), os.getegid()
+    _furnish(writable)
+    kernel.unshare(WORLD)
+    parent.send(b"x")
+    if user != 0:
+        _map_self(user, group)
+    elif parent.recv(1):
+        os.setgroups([])
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
+    else:
+        raise Refused("no users for the arena")
+    parent.close()
+    known = {"machine": machine, "kept": _still_in_sight(kept), "writable": list(writable)}
+    _settle()
+    refusing_the_machine(known)
+    return known
+
+
+def _leave() -> None:
+    """Leave the machine's mounts and processes; who is not root has to leave its users for that."""
+    user, group = os.geteuid(), os.getegid()
+    kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | (kernel.CLONE_NEWUSER if user else 0))
+    if user:
+        _map_self(user, group)
+
+
+def _map_self(user: int, group: int) -> None:
+    """Be the only user of this namespace, under one's own number."""
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+    Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+
+
+def _map_users(child: int, proc: int) -> None:
+    """Give the child's namespace users of its own, root among them."""
+    for name in ("uid_map", "gid_map"):
+        file = os.open(f"{child}/{name}", os.O_WRONLY, dir_fd=proc)
+        os.write(file, f"0 {FIRST_USER} {USERS}".encode())
         os.close(file)
 
 
 def _to_be_kept() -> list[str]:
     """Folders of the machine that matter most: those to try in vain to write to."""
     homes = [os.environ.get("HOME", "/"), pwd.getpwuid(os.geteuid()).pw_dir]
-    wanted = [
-        str(ROOT),
-        str(ROOT.parent),
-        *homes,
-        os.getcwd(),
-        "/",
-        "/etc",
-        "/usr",
-        "/var",
-        "/tmp",
-        sys.prefix,
-    ]
+    wanted = [str(ROOT), str(ROOT.parent), *homes, os.getcwd(), "/", "/etc", "/usr", "/var", sys.prefix]
     return [path for path in dict.fromkeys(wanted) if os.path.isdir(path)]
 
 

@@ -36,7 +36,7 @@ class Canaries:
             os.chown(path, user, -1)
         self.name = f"canary-{secrets.token_hex(8)}"
         self.sockets = list(self._listen())
-        os.chmod(self.home / "socket", 0o777)
+        (self.home / "socket").chmod(0o777)
         self.before = self.state()
 
     def _listen(self) -> Iterator[socket.socket]:

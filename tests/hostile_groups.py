@@ -1,4 +1,4 @@
-"""The control group around the host of a back end, so that a program that gets out cannot take the machine."""
+"""The control group around the host of a back end: what gets out still cannot take the machine."""
 
 from __future__ import annotations
 

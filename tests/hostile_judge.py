@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.hostile_arena import ROOT, enter, owner
+from tests.hostile_arena import REFUSAL, ROOT, enter, owner
 from tests.hostile_canaries import Canaries
 from tests.hostile_groups import OuterGroup, outer_group
 
@@ -113,7 +113,8 @@ class Judge:
         self.door.bind("\0" + name)
         self.door.listen(1)
         told = self.canaries.secrets
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
         # The current folder may be written to by programs: nothing is to be imported from it.
         environment |= {"PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         environment |= {"HOSTILE_SECRET": told["env"], "HOSTILE_SECRET_SENT": told["sent"]}
@@ -320,7 +321,7 @@ def main() -> None:
         enter(
             lambda known: run(spec, group, known),
             writable=group.folders if group is not None else [],
-            refused=lambda why: refuse(f"THE ARENA REFUSES TO START, nothing hostile was run: {why}"),
+            refused=lambda why: refuse(f"{REFUSAL}: {why}"),
         )
     _, status = os.waitpid(child, 0)
     if group is not None:

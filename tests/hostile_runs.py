@@ -19,6 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.hostile_arena import REFUSAL
+
 HERE = Path(__file__).resolve().parent
 PROGRAMS = {path.stem[1:].replace("_", "-"): path for path in sorted((HERE / "hostile").glob("p[0-9]*.py"))}
 HONEST = {path.stem.replace("_", "-"): path for path in sorted((HERE / "hostile").glob("honest_*.py"))}
@@ -154,7 +156,7 @@ class Suite:
         self._judge: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Suite:
-        self._begin()
+        self._ready()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -250,7 +252,10 @@ class Suite:
         started = self._read()
         if started["layers"] is None:
             self._end()
-            raise Unavailable(started["error"].strip().splitlines()[-1] if started["error"] else "no start")
+            why = " ".join(started["error"].split())
+            if REFUSAL in why or "SandboxRefused: " in why:
+                raise Unavailable(why.rpartition("SandboxRefused: ")[2])
+            raise RuntimeError(f"{self.form.name}: the back end did not start: {why}")
         self.host, self.outer, self.layers = started["host"], started["outer"], tuple(started["layers"])
         if not self.outer and self.form.judged == "forging":
             self._end()

@@ -1,4 +1,4 @@
-"""The arena of the hostile programs holds: what is planted on the machine survives whatever is done inside."""
+"""The arena of the hostile programs holds: what is planted on the machine survives what is done inside."""
 
 import json
 import os
@@ -101,7 +101,7 @@ def test_an_arena_with_a_hole_is_refused_before_anything_runs(canary: Path) -> N
 
 def test_the_machine_itself_is_refused() -> None:
     nothing: dict[str, Any] = {"kept": {}, "writable": []}
-    real = {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in ("mnt", "pid", "user")}
+    real = {kind: namespace(kind) for kind in ("mnt", "pid", "user")}
     for machine in (real, {}):
         with pytest.raises(Refused):
             refusing_the_machine({**nothing, "machine": machine})
@@ -117,6 +117,11 @@ def test_the_host_of_a_back_end_refuses_to_run_outside_an_arena(tmp_path: Path) 
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert done.returncode != 0
     assert "Refused" in done.stderr
+
+
+def namespace(kind: str) -> str:
+    """The machine's number of it."""
+    return str(Path(f"/proc/self/ns/{kind}").readlink())
 
 
 def guarded(folder: Path, **host: Any) -> subprocess.CompletedProcess[str]:
@@ -146,5 +151,5 @@ def test_a_program_does_not_run_where_the_machine_can_be_written_to(tmp_path: Pa
 
 def test_a_program_does_not_run_in_the_namespaces_of_the_machine(tmp_path: Path) -> None:
     for kind in ("mnt", "pid"):
-        done = guarded(tmp_path, machine={kind: os.readlink(f"/proc/self/ns/{kind}")})
+        done = guarded(tmp_path, machine={kind: namespace(kind)})
         assert (done.returncode, done.stdout) == (99, "")

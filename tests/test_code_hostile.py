@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from tests.hostile_judge import below, processes
 from tests.hostile_runs import FORMS, HONEST, LISTED, PROGRAMS, Form, Suite, Unavailable
 
 FORGERS = [name for name in PROGRAMS if name[:2] in ("10", "11", "12", "13", "21", "34", "38", "43")]
@@ -14,11 +15,11 @@ FORGERS = [name for name in PROGRAMS if name[:2] in ("10", "11", "12", "13", "21
 
 @contextmanager
 def started(form: Form) -> Iterator[Suite]:
-    try:
-        suite = Suite(form).__enter__()
-    except Unavailable as missing:
-        pytest.skip(f"SKIPPED: no hostile program was run in the form {form.name!r}: {missing}")
-    with suite:
+    with ExitStack() as stack:
+        try:
+            suite = stack.enter_context(Suite(form))
+        except Unavailable as missing:
+            pytest.skip(f"SKIPPED: no hostile program was run in the form {form.name!r}: {missing}")
         yield suite
 
 
@@ -34,6 +35,14 @@ def test_the_list_is_whole() -> None:
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) >= LISTED + 10
     assert len(HONEST) == 3
+
+
+def test_the_harness_itself_leaves_no_process() -> None:
+    before = below(os.getpid(), processes())
+    with started(FORMS["full"]) as suite:
+        assert suite.honest("honest-plain").passed
+        assert below(os.getpid(), processes()) != before
+    assert below(os.getpid(), processes()) == before
 
 
 def test_programs_that_forge_elsewhere_do_not_forge_here() -> None:

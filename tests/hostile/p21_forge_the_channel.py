@@ -55,11 +55,12 @@ def messages():
 
 
 def to_descriptors():
+    ready = messages()
     for one in descriptors():
         attempt(os.set_blocking, one, False)
-        for message in messages():
+        for message in ready:
             attempt(os.write, one, message)
-        attempt(os.pwrite, one, messages()[0], 0)
+        attempt(os.pwrite, one, ready[0], 0)
 
 
 def to_lists():
@@ -80,11 +81,12 @@ def to_lists():
 def to_sockets():
     import socket
 
+    ready = messages()
     for one in descriptors():
         link = attempt(lambda: socket.socket(fileno=os.dup(one)))
         if link is not None:
             attempt(link.setblocking, False)
-            for message in messages():
+            for message in ready:
                 attempt(link.send, message)
 
 
