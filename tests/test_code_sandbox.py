@@ -398,7 +398,7 @@ NO_ROOM = ("namespaces", "uid", "cgroup")
 def test_files_too_deep_to_be_named_are_gone_before_the_next_job() -> None:
     made = Sandbox(require="any", workers=1, without=NO_ROOM)
     deep = "import os\nfor _ in range(100):\n    os.mkdir('d' * 200)\n    os.chdir('d' * 200)\n"
-    assert judged(made, deep + ADD).passed
+    assert judged(made, deep + ADD).why in ("passed", "output_limit")  # seen in time, or not
     assert said(made, "import os\nprint(os.listdir('.'))\n") == "[]"
     made.close()
 
