@@ -130,8 +130,8 @@ def chosen(require: Require, *, without: Iterable[str] = ()) -> tuple[Name, ...]
     if unknown := left_out - set(LAYERS):
         raise BadInput(f"no layer is called {sorted(unknown)}; the layers are {', '.join(LAYERS)}")
     found = probe()
-    have = {name for name in LAYERS if found[name].available and name not in left_out}
-    missing = [name for name in _asked_for(require, have, found) if name not in have]
+    have: set[Name] = {name for name in LAYERS if found[name].available and name not in left_out}
+    missing: list[Name] = [name for name in _asked_for(require, have, found) if name not in have]
     if missing:
         raise SandboxRefused(_refusal(require, missing, found))
     return tuple(name for name in LAYERS if name in have)
