@@ -10,19 +10,15 @@ The phases, the size and the budget of tokens are those of ``make_tiny.py``. Mea
 from __future__ import annotations
 
 import argparse
-import math
 import time
 from pathlib import Path
 
-from make_tiny import PHASES, SAMPLE, SEED, TEXTS, read, write
+from make_tiny import KEEP, PHASES, SAMPLE, SEED, TEXTS, read, write
 from tiny_python_data import PythonConversations
 from tiny_python_tokenizer import train_python_tokenizer
-from tiny_training import Settings, new_model, train
+from tiny_training import new_model, train
 
 from agentloop.prompts import Prompts
-
-KEEP = 400_000
-"""The folder is written about every so many tokens."""
 
 
 def main() -> None:
@@ -31,17 +27,14 @@ def main() -> None:
 
     torch.set_num_threads(1)
     prompts = Prompts(TEXTS)
-    phases = list(PHASES[options.skip : options.until])
-    if options.begun:
-        phases[0] = rest_of(phases[0], options.begun)
-    if options.skip or options.begun:
+    if options.skip:
         model, tokenizer = read(options.out)
     else:
         sample = PythonConversations(SEED + 1, prompts, sql=options.sql)
         tokenizer = train_python_tokenizer(said.text for _ in range(SAMPLE) for said in sample.next())
         model = new_model(tokenizer, SEED)
         print(f"{sum(each.numel() for each in model.parameters())} parameters", flush=True)
-    for settings in phases:
+    for settings in PHASES[options.skip : options.until]:
         source = PythonConversations(
             settings.seed, prompts, noted=settings.noted, rivals=settings.rivals, sql=options.sql
         )
@@ -53,17 +46,6 @@ def main() -> None:
                 kept = seen
 
 
-def rest_of(phase: Settings, seen: int) -> Settings:
-    """What is left of a phase that was cut off: other conversations, and the rate as it had fallen."""
-    done = 0.5 * (1 + math.cos(math.pi * seen / phase.falls_until))
-    return phase._replace(
-        tokens=phase.tokens - seen,
-        falls_until=phase.falls_until - seen,
-        rate=phase.rate * (phase.last_rate + (1 - phase.last_rate) * done),
-        seed=phase.seed + seen,
-    )
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -71,7 +53,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="the folder to write")
     parser.add_argument("--sql", type=float, default=0.0, help="the share of conversations on SQL")
     parser.add_argument("--skip", type=int, default=0, help="phases that are done; the model lies in --out")
-    parser.add_argument("--begun", type=int, default=0, help="tokens of the next phase that are done as well")
     parser.add_argument("--until", type=int, default=len(PHASES), help="the phase to stop after")
     return parser.parse_args()
 
