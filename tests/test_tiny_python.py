@@ -102,6 +102,7 @@ def test_what_raises_in_python_raises_here(text, items):
         "def f(goals):\n    return sorted(goals, reverse=False)",
         "def f(goals):\n    return f(goals)",
         "def f(len):\n    kept = [each for each in len if each > 3]\n    return len(kept)",
+        "def f(len):\n    kept = sorted(len, key=len)\n    return kept",
         "(" * 5000,
         "def f(goals):\n    return goals\0",
     ],
@@ -116,6 +117,14 @@ def test_a_program_that_uses_another_name_than_its_signature_is_wrong():
     renamed = re.sub(r"\((\w+)\):", r"(\1s):", task.hidden["solution"], count=1)
     assert parse(renamed) is not None
     assert not python_answers(task, renamed)
+
+
+def test_a_list_may_be_called_like_a_function_that_is_not_used():
+    query = Query("len", "len", None, (Condition("len", ">", 20),), limit=2)
+    text = program("f", query)
+    parsed = parse(text)
+    assert parsed is not None
+    assert value(parsed.query, [12, 81, 44, 60]) == ran(text, "f", [12, 81, 44, 60]) == [81, 44]
 
 
 def test_a_program_is_taken_from_its_fence():

@@ -20,9 +20,6 @@ EACH = "each"
 KEPT = "kept"
 """The names that a program gives to one item, and to what it has kept of the list."""
 
-USED = frozenset((EACH, KEPT, "len", "max", "min", "sorted", "sum"))
-"""Names that mean something else in the body once the list is called so."""
-
 PARITY = {0: "even", 1: "odd"}
 SIGNS: dict[type[ast.cmpop], str] = {
     ast.Eq: "=",
@@ -127,7 +124,7 @@ class _Reader:
             raise _Other
         self.function = function
         self.given = _signature(function.args)
-        if self.given in USED:
+        if self.given in (EACH, KEPT) or _calls(function, self.given):
             raise _Other
         self.source: str | None = None
         self.kept = False
@@ -287,6 +284,16 @@ def _signature(given: ast.arguments) -> str:
     if given.defaults or given.args[0].annotation:
         raise _Other
     return given.args[0].arg
+
+
+def _calls(function: ast.FunctionDef, name: str) -> bool:
+    """Whether the body uses ``name`` as a function, which it is no longer once the list is called so."""
+    used = (
+        node.func if isinstance(node, ast.Call) else node.value
+        for node in ast.walk(function)
+        if isinstance(node, (ast.Call, ast.keyword))
+    )
+    return any(isinstance(each, ast.Name) and each.id == name for each in used)
 
 
 def _assigned(step: ast.stmt) -> ast.expr:
