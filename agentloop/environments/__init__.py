@@ -9,9 +9,14 @@ from agentloop.lazy import lazy
 if TYPE_CHECKING:
     from agentloop.environments.code.environment import CodeEnvironment as CodeEnvironment
     from agentloop.environments.sql.environment import SQLEnvironment as SQLEnvironment
+    from agentloop.environments.web.environment import WebEnvironment as WebEnvironment
 
 __getattr__, __dir__ = lazy(
     __name__,
-    {"CodeEnvironment": "code.environment", "SQLEnvironment": "sql.environment"},
+    {
+        "CodeEnvironment": "code.environment",
+        "SQLEnvironment": "sql.environment",
+        "WebEnvironment": "web.environment",
+    },
 )
-__all__ = ["CodeEnvironment", "SQLEnvironment"]
+__all__ = ["CodeEnvironment", "SQLEnvironment", "WebEnvironment"]
