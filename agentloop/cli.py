@@ -32,13 +32,17 @@ from agentloop.commands.options import (
     MaxTokens,
     MemoryFolder,
     Model,
+    Observation,
     Out,
     ReflectFlag,
+    Screenshots,
     Seconds,
     Seed,
+    Sees,
     Tasks,
     Temperature,
     Tokens,
+    Watch,
     Writes,
 )
 from agentloop.commands.train_command import train
@@ -89,7 +93,10 @@ def run(
     memory: MemoryFolder = None,
     attempts: Attempts = 3,
     samples: Annotated[int, typer.Option(help="trajectories of each task")] = 1,
-    max_steps: MaxSteps = 1,
+    max_steps: MaxSteps = None,
+    observation: Observation = None,
+    screenshots: Screenshots = False,
+    sees: Sees = False,
     reflect: ReflectFlag = False,
     writes: Writes = False,
     temperature: Temperature = 1.0,
@@ -102,13 +109,15 @@ def run(
     budget_tokens: Tokens = None,
     budget_dollars: Dollars = None,
     budget_seconds: Seconds = None,
+    watch: Watch = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Run tasks through an agent that reflects and retries, and keep everything in a folder."""
     from agentloop.commands import running
 
-    wanted = _wanted(locals())
+    pictures = out / "screenshots" if screenshots or observation == "screenshot" else None
+    wanted = _wanted({**locals(), "screenshots": pictures})
     budget = _budget(budget_calls, budget_tokens, budget_dollars, budget_seconds)
     settings: dict[str, Any] = {
         "samples": samples,
@@ -116,8 +125,8 @@ def run(
         "seed": seed,
         "budget": budget,
     }
-    finished = running.run(wanted, tasks, out, count=count, settings=settings, dry=dry_run, as_json=json)
-    if not finished:
+    asked = running.Asked(tasks=tasks, count=count, out=out, dry=dry_run, watch=watch, as_json=json)
+    if not running.run(wanted, asked, settings=settings):
         raise typer.Exit(UNFINISHED)
 
 
@@ -133,7 +142,7 @@ def evaluate(
     memory: MemoryFolder = None,
     teach: Annotated[str | None, typer.Option(help="tasks that the memory learns from first")] = None,
     attempts: Attempts = 3,
-    max_steps: MaxSteps = 1,
+    max_steps: MaxSteps = None,
     reflect: ReflectFlag = False,
     writes: Writes = False,
     temperature: Temperature = 1.0,
@@ -277,7 +286,7 @@ def memory_graduate(
     database: Database = None,
     critic: Critic = "auto",
     level: Level = "explained",
-    max_steps: MaxSteps = 1,
+    max_steps: MaxSteps = None,
     writes: Writes = False,
     temperature: Temperature = 0.0,
     max_tokens: MaxTokens = 256,
@@ -341,7 +350,7 @@ def _wanted(given: dict[str, Any]) -> Wanted:
 
     from agentloop.commands.building import Wanted
 
-    return Wanted(**{field.name: given[field.name] for field in fields(Wanted)})
+    return Wanted(**{field.name: given[field.name] for field in fields(Wanted) if field.name in given})
 
 
 def _budget(

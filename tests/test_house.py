@@ -16,7 +16,7 @@ PACKAGE = ROOT / "agentloop"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 RECORDS = {"lazy", "types", "record", "errors", "hidden", "version", "intervals", "json_reply"}
-RECORDS |= {"tested", "edits"}
+RECORDS |= {"tested", "edits", "knowledge", "watching"}
 LOG = {"journal", "reading", "redact", "packing"}
 MAY_IMPORT = {
     "version": set(),
@@ -27,6 +27,8 @@ MAY_IMPORT = {
     "json_reply": {"errors"},
     "edits": {"record"},
     "tested": {"record", "types"},
+    "knowledge": {"record", "types"},
+    "watching": {"record", "types"},
     "types": {"record", "errors"},
     "schema": RECORDS,
     "hidden": RECORDS,
@@ -65,6 +67,7 @@ MAY_IMPORT |= {
     | LOG
     | {"prompts", "budget", "models", "export", "loop", "run", "running", "comparing", "training"},
     "evaluation": GRAPH | {"graph", "budget", "run", "running", "loop", "comparing"},
+    "people": RECORDS | {"prompts", "models", "people"},
     "tiny": RECORDS | {"prompts", "memories", "critics", "environments", "models", "tiny"},
 }
 CALLED_BY_SQLITE = {"authorize", "authorize_script"}
@@ -72,8 +75,8 @@ CALLED_BY_SQLITE = {"authorize", "authorize_script"}
 
 HEAVY = {
     "litellm": {"models/chat.py", "models/embed.py"},
-    "torch": {"models/local.py", "models/local_rows.py", "models/sampling.py"},
-    "transformers": {"models/local.py", "models/local_rows.py", "models/sampling.py"},
+    "torch": {"memories/clip.py", "models/local.py", "models/local_rows.py", "models/sampling.py"},
+    "transformers": {"memories/clip.py", "models/local.py", "models/local_rows.py", "models/sampling.py"},
     "chromadb": {"memories/vector.py"},
     "langgraph": {
         "graph.py",
@@ -84,7 +87,7 @@ HEAVY = {
         "acting.py",
         "search/graph.py",
     },
-    "playwright": {"environments/web.py"},
+    "playwright": {"environments/web/browser.py", "environments/web/window.py"},
 }
 
 
@@ -204,6 +207,7 @@ def test_every_file_begins_by_saying_what_it_holds() -> None:
         "agentloop.critics",
         "agentloop.environments",
         "agentloop.models",
+        "agentloop.people",
         "agentloop.recipes",
         "agentloop.search",
     ],

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from agentloop.commands import web
 from agentloop.critics import ModelCritic, execution_critic
 from agentloop.environments import CodeEnvironment, SQLEnvironment
 from agentloop.environments.code import code_passes, code_tasks, humaneval, mbpp, small_tasks
@@ -32,7 +33,7 @@ class Wanted:
     model: str
     """``local/tiny``, ``local/PATH``, a LiteLLM name, or ``FILE.py:NAME`` for one of your own."""
     environment: str = "sql"
-    """``sql``, ``code``, ``none``, or ``FILE.py:NAME`` for one of your own.
+    """``sql``, ``code``, ``web``, ``none``, or ``FILE.py:NAME`` for one of your own.
 
     ``code`` asks for strong isolation; ``code:full`` and ``code:any`` ask for more or for any.
     """
@@ -44,12 +45,26 @@ class Wanted:
     """How much the execution critic says: ``unary``, ``binary``, ``located``, ``explained``."""
     memory: Path | None = None
     attempts: int = 3
-    max_steps: int = 1
+    max_steps: int | None = None
+    """None: 1, and more on web pages, where one action seldom reaches a goal."""
     reflect: bool = False
     writes: bool = False
     temperature: float = 1.0
     max_tokens: int = 256
     api_base: str | None = None
+    observation: str | None = None
+    """Of web pages: ``axtree`` (which None means), ``dom``, ``text`` or ``screenshot``."""
+    screenshots: Path | None = None
+    """Folder for a picture of the page at every step; a model that sees is shown them from there."""
+    sees: bool = False
+    """The model sees pictures, whatever LiteLLM knows of it."""
+
+    @property
+    def steps(self) -> int:
+        """The most actions of one attempt."""
+        if self.max_steps is not None:
+            return self.max_steps
+        return web.STEPS if self.environment == "web" else 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,19 +91,22 @@ class Parts:
             model=self.model,
             environment=self.environment,
             reflect=reflect,
-            max_steps=wanted.max_steps,
+            max_steps=wanted.steps,
         )
 
 
 def parts(wanted: Wanted, tasks: list[Task]) -> Parts:
     """Build what was asked for; BadInput says what cannot be built."""
     gold = any(task.hidden for task in tasks)
+    _check_pages(wanted, tasks)
     environment = _environment(wanted)
+    model = _model(wanted.model, wanted)
+    _check_sight(wanted, model)
     return Parts(
-        model=_model(wanted.model, wanted),
+        model=model,
         environment=environment,
         critic=_critic(wanted, gold=gold),
-        grader=_grader(environment) if gold else None,
+        grader=_grader(wanted, environment, tasks),
         memory=CorrectionMemory(wanted.memory) if wanted.memory else None,
     )
 
@@ -98,8 +116,11 @@ def read_tasks(named: str, *, count: int | None = None, seed: int = 0) -> list[T
 
     ``tiny:SPLIT[:HOUSE,...]`` are the embedded model's, ``code:small`` are small programming tasks that
     come with the package, ``code:PATH``, ``humaneval:PATH`` and ``mbpp:PATH`` read those forms.
+    ``miniwob:NAME[,NAME...][:SEEDS]`` and ``shop:SPLIT[:COUNT]`` are tasks on web pages.
     """
     kind, _, path = named.partition(":")
+    if kind in web.TASKS_OF_WEB and path:
+        return web.TASKS_OF_WEB[kind](path, count)
     if kind in TASKS_OF_CODE and path:
         return TASKS_OF_CODE[kind](path)[:count]
     if named.startswith("tiny:"):
@@ -112,7 +133,7 @@ def read_tasks(named: str, *, count: int | None = None, seed: int = 0) -> list[T
     if not file.is_file():
         raise BadInput(
             f"no tasks at {file}; give a JSON Lines file with one Task a line, or one of tiny:dev, "
-            "tiny:test, code:small, humaneval:PATH, mbpp:PATH"
+            "tiny:test, code:small, humaneval:PATH, mbpp:PATH, miniwob:NAME:SEEDS, shop:SPLIT"
         )
     found = []
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
@@ -156,6 +177,8 @@ def _model(name: str, wanted: Wanted) -> Model:
         return found
     # A million parameters are no work for several threads; they would only wait for one another.
     options: dict[str, Any] = {"threads": 1} if name == "local/tiny" else {}
+    if wanted.screenshots is not None and not name.startswith("local/"):
+        options |= {"images": wanted.screenshots, "sees": wanted.sees or None}
     return ChatModel(
         name,
         api_base=wanted.api_base,
@@ -168,6 +191,8 @@ def _model(name: str, wanted: Wanted) -> Model:
 def _environment(wanted: Wanted) -> Environment | None:
     if wanted.environment == "none":
         return None
+    if wanted.environment == "web":
+        return web.web_environment(wanted.observation, wanted.screenshots)
     if wanted.environment == "sql":
         return SQLEnvironment(wanted.database, writes=wanted.writes)
     kind, _, require = wanted.environment.partition(":")
@@ -177,12 +202,39 @@ def _environment(wanted: Wanted) -> Environment | None:
                 f"--environment {wanted.environment!r}: give code, code:full, code:strong or code:any"
             )
         return CodeEnvironment(require=require or "strong")  # type: ignore[arg-type]
-    found: Environment = own(wanted.environment, "--environment", "sql, code, none")
+    found: Environment = own(wanted.environment, "--environment", "sql, code, web, none")
     return found
 
 
-def _grader(environment: Environment | None) -> Grader | None:
+def _check_pages(wanted: Wanted, tasks: list[Task]) -> None:
+    """Refuse options of web pages without any, and tasks on web pages where there are none."""
+    if wanted.sees and wanted.screenshots is None:
+        raise BadInput("--sees says that the model sees pictures: add --screenshots, or leave it out")
+    if wanted.environment == "web":
+        return
+    for option, value in (("--observation", wanted.observation), ("--screenshots", wanted.screenshots)):
+        if value is not None:
+            raise BadInput(f"{option} concerns web pages: add --environment web, or leave it out")
+    if ":" not in wanted.environment and any("web" in task.public for task in tasks):
+        raise BadInput(f"these tasks are on web pages: add --environment web; it is {wanted.environment}")
+
+
+def _check_sight(wanted: Wanted, model: Model) -> None:
+    """Refuse pictures alone for a model that does not see; of one of your own that is for you to know."""
+    if wanted.observation != "screenshot" or ".py:" in wanted.model or getattr(model, "sees", False):
+        return
+    raise BadInput(
+        f"--observation screenshot needs a model that sees, and {wanted.model} is not known to; "
+        "say so with --sees, or take axtree, dom or text"
+    )
+
+
+def _grader(wanted: Wanted, environment: Environment | None, tasks: list[Task]) -> Grader | None:
     """The environment's own grader; what a user brings has none of ours."""
+    if wanted.environment == "web":
+        return web.web_grader(tasks)
+    if not any(task.hidden for task in tasks):
+        return None
     if isinstance(environment, CodeEnvironment):
         return code_passes
     return result_match if isinstance(environment, SQLEnvironment) else None
@@ -192,7 +244,8 @@ def _critic(wanted: Wanted, *, gold: bool) -> Critic:
     name = wanted.critic
     if name in ("auto", "execution"):
         critic = execution_critic(wanted.level)  # type: ignore[arg-type]
-        return sees_hidden(critic) if gold and name == "auto" else critic
+        public = wanted.environment == "web" or not gold
+        return critic if public or name == "execution" else sees_hidden(critic)
     if name == "tiny":
         from agentloop import tiny
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import sqlite3
@@ -12,6 +13,8 @@ from typing import Any
 
 from agentloop.environments.code import Sandbox
 from agentloop.environments.sql import active_guards
+from agentloop.environments.web.browser import Browser
+from agentloop.environments.web.finding import find_browser
 from agentloop.errors import AgentloopError
 from agentloop.version import __version__
 
@@ -20,8 +23,15 @@ EXTRAS = {
     "memory": ("chromadb",),
     "local": ("torch", "transformers"),
     "train": ("trl", "peft", "accelerate", "datasets", "pyarrow"),
-    "web": ("playwright",),
+    "web": ("playwright", "miniwob"),
 }
+LAYERS = {
+    "proxy": "what is not allowed is refused, also after a redirect",
+    "namespace": "the browser has a network of its own, whose only exit is the proxy",
+    "sandbox": "Chromium's own sandbox",
+    "user": "the browser runs as a user of its own",
+}
+"""The layers that fence a browser in, and what each means."""
 
 
 def examine(models: Sequence[str]) -> dict[str, Any]:
@@ -36,9 +46,21 @@ def examine(models: Sequence[str]) -> dict[str, Any]:
             "sql": active_guards(),
             "code": {name: layer._asdict() for name, layer in Sandbox.probe().items()},
         },
+        "browser": _browser(),
         "models": {name: _answers(name) for name in models},
         "keys": sorted(name for name in os.environ if name.endswith("_API_KEY")),
     }
+
+
+def _browser() -> dict[str, Any]:
+    """The browser that web pages are opened in, and which layers fence it in; it is not started."""
+    if importlib.util.find_spec("playwright") is None:
+        return {"path": None, "why": "playwright is not installed: pip install 'agentloop-toolkit[web]'"}
+    try:
+        path, layers = find_browser(), Browser().layers
+    except AgentloopError as error:
+        return {"path": None, "why": str(error)}
+    return {"path": str(path), "layers": {name: name in layers for name in LAYERS}}
 
 
 def _version(package: str) -> str | None:
@@ -74,6 +96,10 @@ def lines(found: dict[str, Any]) -> list[str]:
         said.append(
             f"    code: {name}: {layer['detail'] if layer['available'] else 'MISSING: ' + layer['detail']}"
         )
+    browser = found["browser"]
+    said.append(f"     web: {browser['path'] or 'no browser: ' + browser['why']}")
+    for name, held in browser.get("layers", {}).items():
+        said.append(f"     web: {name}: {'holds' if held else 'MISSING'}: {LAYERS[name]}")
     for name, answer in found["models"].items():
         said.append(
             f"   model: {name} {'answers' if answer['answers'] else 'does not answer: ' + answer['why']}"

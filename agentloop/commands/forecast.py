@@ -19,7 +19,11 @@ CHARACTERS_PER_TOKEN = 4
 
 
 class SilentModel:
-    """Answers nothing, and counts what the answer might have cost."""
+    """Answers nothing but a number, and counts what the answer might have cost.
+
+    The number is another one each time: an act node ends an attempt early whose last step repeated the
+    one before it.
+    """
 
     prompts = None
 
@@ -27,13 +31,15 @@ class SilentModel:
         self.name: str = model.name
         self.prompts = getattr(model, "prompts", None)
         self.max_tokens = max_tokens
+        self._said = 0
 
     @recorded
     async def complete(self, messages: Sequence[Message], /, **sampling: Any) -> Sequence[Reply]:
-        """An empty reply whose usage is the most a real one could have."""
+        """Replies whose usage is the most a real one could have."""
         asked = sum(len(message["content"]) for message in messages) // CHARACTERS_PER_TOKEN
         usage = Usage(tokens_in=asked, tokens_out=self.max_tokens, dollars=None)
-        return [Reply(text="", usage=usage) for _ in range(sampling.get("n", 1))]
+        self._said += 1
+        return [Reply(text=str(self._said), usage=usage) for _ in range(sampling.get("n", 1))]
 
 
 def never_content(attempt: Attempt) -> Feedback:

@@ -17,11 +17,14 @@ Tasks = Annotated[
     str,
     typer.Option(
         help="JSON Lines, one Task a line; or tiny:train, tiny:dev, tiny:test, code:small, humaneval:PATH, "
-        "mbpp:PATH"
+        "mbpp:PATH, shop:dev[:COUNT], miniwob:NAME[,NAME][:SEEDS] with seeds such as 20 (so many), 5-9 or 1,4"
     ),
 ]
 Environment = Annotated[
-    str, typer.Option(help="sql, code (code:full or code:any ask for other isolation), none, or FILE.py:NAME")
+    str,
+    typer.Option(
+        help="sql, code (code:full or code:any ask for other isolation), web, none, or FILE.py:NAME"
+    ),
 ]
 Database = Annotated[Path | None, typer.Option(help="a SQLite file, or a folder of them")]
 Critic = Annotated[str, typer.Option(help="auto, execution, tiny, model:NAME, or FILE.py:NAME of your own")]
@@ -32,7 +35,19 @@ MemoryFolder = Annotated[
     Path | None, typer.Option("--memory", help="folder of a memory, made if it is not there")
 ]
 Attempts = Annotated[int, typer.Option(help="the most attempts at a task")]
-MaxSteps = Annotated[int, typer.Option(help="the most actions of one attempt")]
+MaxSteps = Annotated[
+    int | None, typer.Option(help="the most actions of one attempt: 1, on web pages 15, unless given")
+]
+Observation = Annotated[
+    str | None, typer.Option(help="what is shown of a web page: axtree (unless given), dom, text, screenshot")
+]
+Screenshots = Annotated[
+    bool, typer.Option("--screenshots", help="keep a picture of the page at every step in OUT/screenshots")
+]
+Sees = Annotated[bool, typer.Option("--sees", help="the model sees pictures, whatever LiteLLM knows of it")]
+Watch = Annotated[
+    bool, typer.Option("--watch", help="show in the terminal what each agent does, as it does it")
+]
 ReflectFlag = Annotated[
     bool, typer.Option("--reflect", help="let the model write itself a note after a failure")
 ]

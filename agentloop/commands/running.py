@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from agentloop.commands import telling
+from agentloop.commands import telling, watching
 from agentloop.commands.building import Wanted, parts, read_tasks, write_json
 from agentloop.commands.forecast import forecast
 from agentloop.evaluation import evaluate as measure
-from agentloop.loop import improve
+from agentloop.loop import Progress, improve
+from agentloop.types import Task
 
 
-def run(
-    wanted: Wanted,
-    tasks: str,
-    out: Path,
-    *,
-    count: int | None,
-    settings: dict[str, Any],
-    dry: bool,
-    as_json: bool,
-) -> bool:
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the command line asks of a run."""
+
+    tasks: str
+    count: int | None
+    out: Path
+    dry: bool = False
+    """Only forecast the most it can spend."""
+    watch: bool = False
+    as_json: bool = False
+
+
+def run(wanted: Wanted, asked: Asked, *, settings: dict[str, Any]) -> bool:
     """Run the tasks; False when the budget was spent before the end."""
-    listed = read_tasks(tasks, count=count)
+    listed, out = read_tasks(asked.tasks, count=asked.count), asked.out
+    if asked.dry:
+        wanted = replace(wanted, screenshots=None)
     built = parts(wanted, listed)
-    if dry:
+    if asked.dry:
         expected = forecast(wanted, built, listed, samples=settings["samples"])
         said = ", ".join(f"{name}: {value}" for name, value in expected.items())
-        write_json(expected) if as_json else telling.tell(f"at most {said}")
+        write_json(expected) if asked.as_json else telling.tell(f"at most {said}")
         return True
-    with telling.bar(f"{len(listed)} tasks") as progress:
+    with _progress(asked, listed) as progress:
         done = improve(
             built.agent(wanted), listed, folder=out, grader=built.grader, progress=progress, **settings
         )
     figures = done.figures
     left = len(listed) * settings["samples"] - figures.trajectories - figures.stopped["error"]
-    if as_json:
+    if asked.as_json:
         write_json({"folder": str(out), **figures.to_dict(), "unfinished": left})
     else:
         telling.tell(done.summary())
@@ -46,6 +56,14 @@ def run(
                 f"  {left} trajectories are unfinished: the budget was spent; run again with a larger one"
             )
     return not left
+
+
+def _progress(asked: Asked, tasks: list[Task]) -> AbstractContextManager[Callable[[Progress], None]]:
+    """A bar; where it is to be watched, and can be, the agents at work."""
+    title = f"{len(tasks)} tasks"
+    if asked.watch and not asked.as_json and telling.talk.is_terminal:
+        return watching.live(title, tasks, asked.out / "journal.jsonl")
+    return telling.bar(title)
 
 
 def evaluate(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, NamedTuple, TypeAlias
 
+from agentloop.critics import web_words
 from agentloop.critics.code_words import CODE_WORDS, HIDDEN_CODE_WORDS, PUBLIC_RIGHT, WITH_LINES, innermost
+from agentloop.critics.levels import Detail as Detail
+from agentloop.critics.levels import check_level, kind_of
 from agentloop.critics.sql_words import SQL_WORDS
 from agentloop.critics.words import Finding
-from agentloop.errors import BadInput
 from agentloop.prompts import Prompts
-from agentloop.types import Attempt, Fact, Feedback, FeedbackKind, Span, Verdict
+from agentloop.types import Attempt, Fact, Feedback, Span, Step, Verdict
 
-Detail: TypeAlias = Literal["unary", "binary", "located", "explained"]
 Words: TypeAlias = Callable[[Mapping[str, Any]], Finding | None]
 
 NOTHING_RUN = "Nothing was run, so nothing could be checked."
@@ -26,13 +27,17 @@ class Vocabulary(NamedTuple):
 
     ``hidden`` holds the words for facts that reveal what only a grader may know. ``marks`` are the
     kinds of which every step of that environment has one. ``nearest`` says what a share of the answer
-    that is right is worth.
+    that is right is worth. ``right`` and ``ran`` are said where no more is to be told. ``earlier`` finds
+    what went wrong before the last step, where that still matters at the end.
     """
 
     words: Mapping[str, Words]
     hidden: Mapping[str, Words]
     marks: frozenset[str]
     nearest: Callable[[float], float]
+    right: str = RIGHT
+    ran: str = RAN
+    earlier: Callable[[Sequence[Step]], Sequence[Finding]] = lambda steps: ()
 
 
 SQL = Vocabulary(SQL_WORDS, SQL_WORDS, frozenset(), lambda share: NEAREST_TO_RIGHT * share)
@@ -41,8 +46,18 @@ CODE = Vocabulary(
     HIDDEN_CODE_WORDS,
     frozenset({"tests_passed", "loaded", "no_program", "unmatched_edit"}),
     lambda share: min(NEAREST_TO_RIGHT, share),
+    right=PUBLIC_RIGHT,
 )
-WORDS = (CODE, SQL)
+WEB = Vocabulary(
+    web_words.WEB_WORDS,
+    web_words.WEB_WORDS,
+    web_words.WEB_MARKS,
+    lambda share: min(NEAREST_TO_RIGHT, share),
+    right=web_words.REACHED,
+    ran=web_words.NOT_SEEN,
+    earlier=web_words.of_earlier,
+)
+WORDS = (CODE, WEB, SQL)
 """The vocabularies, in the order in which they are tried. The last takes what no other knows."""
 
 
@@ -50,13 +65,14 @@ class _Judged(NamedTuple):
     verdict: Verdict
     findings: Sequence[Finding]
     right: str = RIGHT
+    ran: str = RAN
     nearest: Callable[[float], float] = SQL.nearest
 
 
 def execution_critic(
     level: Detail = "explained", *, prompts: Prompts | None = None
 ) -> Callable[[Attempt], Feedback]:
-    """A critic that tells the facts of an attempt's last step and of the state it left: of SQL or code.
+    """A critic that tells the facts of an attempt's last step and of the state it left: of SQL, code or web.
 
     ``level``: "unary" says only to try again, "binary" that the answer is wrong, "located" also
     where or in which respect, "explained" also how, as far as the facts go. What passed is said to
@@ -73,11 +89,14 @@ def execution_critic(
     critic tells the failing call, at "explained" also what came and what is wanted; of hidden ones it
     tells the kind of failure and the program's own line, and no input, wanted value or message.
 
+    Of web pages the site's reward decides, and "unsure" is said of an episode that did not end. What
+    hindered an earlier step, and was not done right later, is told as well.
+
     The score is 1 for a pass, 0 where running failed, at most 0.9 for a result that is in part the
-    wanted one (of code the share of tests that passed), and None where nothing is known.
+    wanted one (of code the share of tests that passed, of web pages the reward), and None where
+    nothing is known.
     """
-    if level not in get_args(Detail):
-        raise BadInput(f"level must be one of {', '.join(get_args(Detail))}, got {level!r}")
+    check_level(level)
     texts = prompts or Prompts()
 
     def critic(attempt: Attempt) -> Feedback:
@@ -87,9 +106,9 @@ def execution_critic(
             text=_text(judged, level, texts),
             verdict=judged.verdict,
             score=_score(judged),
-            kind=_kind(judged.verdict, level),
+            kind=kind_of(judged.verdict, level),
             source="execution",
-            spans=_spans(attempt) if located and judged.verdict == "fail" else (),
+            spans=_spans(attempt) if located and judged.verdict != "pass" else (),
         )
 
     return critic
@@ -106,7 +125,7 @@ def _judge(attempt: Attempt) -> _Judged:
     found = [(fact, finding) for fact in facts if (finding := _finding(fact, vocabulary))]
     if vocabulary is CODE and (known := [each for fact, each in found if _is_known_right(fact, each)]):
         return _Judged("pass", known)
-    findings = [finding for _, finding in found]
+    findings = [*(finding for _, finding in found), *vocabulary.earlier(attempt.steps[:-1])]
     verdicts = {finding.verdict for finding in findings}
     if "fail" in verdicts:
         # What is unsure is of use beside a failure only where it hints at the cause.
@@ -115,8 +134,8 @@ def _judge(attempt: Attempt) -> _Judged:
         return _Judged("fail", told, nearest=vocabulary.nearest)
     if "pass" in verdicts:
         passed = [finding for finding in findings if finding.verdict == "pass"]
-        return _Judged("pass", passed, right=PUBLIC_RIGHT if vocabulary is CODE else RIGHT)
-    return _Judged("unsure", findings or [Finding("unsure", RAN)])
+        return _Judged("pass", passed, right=vocabulary.right)
+    return _Judged("unsure", findings or [Finding("unsure", vocabulary.ran)], ran=vocabulary.ran)
 
 
 def _finding(fact: Fact, vocabulary: Vocabulary) -> Finding | None:
@@ -135,13 +154,13 @@ def _text(judged: _Judged, level: Detail, texts: Prompts) -> str:
     if level == "unary":
         return texts.render("again")
     if level == "binary":
-        return texts.render("binary") if judged.verdict == "fail" else RAN
+        return texts.render("binary") if judged.verdict == "fail" else judged.ran
     said = [finding.where for finding in judged.findings]
     if level == "explained":
         said = [
             " ".join(part for part in (finding.where, finding.how) if part) for finding in judged.findings
         ]
-    return " ".join(dict.fromkeys(part for part in said if part))
+    return " ".join(dict.fromkeys(part for part in said if part)) or judged.ran
 
 
 def _score(judged: _Judged) -> float | None:
@@ -152,12 +171,6 @@ def _score(judged: _Judged) -> float | None:
     return judged.nearest(min(finding.share for finding in judged.findings if finding.verdict == "fail"))
 
 
-def _kind(verdict: Verdict, level: Detail) -> FeedbackKind:
-    if verdict != "pass" and level == "unary":
-        return "unary"
-    return "binary" if level in ("unary", "binary") else "critique"
-
-
 def _spans(attempt: Attempt) -> tuple[Span, ...]:
     """The place of the error in the attempt's text, where the environment knows it."""
     facts: Sequence[Fact] = attempt.steps[-1].facts if attempt.steps else ()
@@ -166,7 +179,7 @@ def _spans(attempt: Attempt) -> tuple[Span, ...]:
             return _of_statement(attempt.text, fact.data["sql"], facts)
         if fact.kind == "program":
             return _of_lines(attempt.text, fact.data["text"].strip("\n"), facts)
-    return ()
+    return web_words.spans_of(attempt.text, facts)
 
 
 def _of_statement(text: str, run: str, facts: Sequence[Fact]) -> tuple[Span, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ class ModelCritic:
     failure gives the verdict ``unsure`` with the model's raw words, and ``items["parse"]`` says
     ``failed`` (``second try`` when only the first failed). ``calls`` and ``parse_failures`` count
     over the critic's life. Hidden data is never shown to the model, whoever calls the critic.
+
+    A model that sees (``model.sees``) is also shown the page as the attempt left it, by the line of the last
+    step's screenshot; the others have the words alone.
 
     ``sampling`` goes to ``model.complete`` as it is (temperature, max_tokens, ...). A loop that its
     verdict stops is recorded as stopped by ``self``: a model's judgement, with no check outside of it.
@@ -56,7 +60,8 @@ class ModelCritic:
 
     async def __call__(self, attempt: Attempt) -> Feedback:
         """Judge ``attempt``; at most two calls of the model."""
-        prompt = self.prompts.render("critic", task=_task(attempt), attempt=_attempt(attempt))
+        shown = _attempt(attempt) + (_screenshot(attempt) if await self._sees() else "")
+        prompt = self.prompts.render("critic", task=_task(attempt), attempt=shown)
         messages: list[Message] = [{"role": "user", "content": prompt}]
         first = await self._ask(messages)
         judgement = read_judgement(first.text)
@@ -74,6 +79,10 @@ class ModelCritic:
         self.parse_failures += 1
         raw = first.text.strip() or second.text.strip()
         return self._feedback(Judgement("unsure", None, raw, {}), usage=usage, parse="failed")
+
+    async def _sees(self) -> bool:
+        # Asking may load the provider's library, which takes seconds.
+        return bool(await asyncio.to_thread(getattr, self.model, "sees", False))
 
     async def _ask(self, messages: Sequence[Message]) -> Reply:
         self.calls += 1
@@ -156,3 +165,10 @@ def _attempt(attempt: Attempt) -> str:
     if not attempt.steps or attempt.steps[-1].action.strip() != attempt.text.strip():
         parts.append(f"Answer:\n{attempt.text}" if parts else attempt.text)
     return "\n\n".join(parts)
+
+
+def _screenshot(attempt: Attempt) -> str:
+    """The line that stands for the last step's screenshot, where the environment took one."""
+    facts = attempt.steps[-1].facts if attempt.steps else ()
+    digests = [str(fact.data.get("digest", "")) for fact in facts if fact.kind == "screenshot"]
+    return f"\n\n[screenshot {digests[-1]}]" if digests else ""

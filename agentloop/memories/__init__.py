@@ -7,30 +7,51 @@ from typing import TYPE_CHECKING
 from agentloop.lazy import lazy
 
 if TYPE_CHECKING:
+    from agentloop.memories.clip import ClipEmbedder as ClipEmbedder
     from agentloop.memories.contract import check_memory as check_memory
     from agentloop.memories.correction import CorrectionMemory as CorrectionMemory
     from agentloop.memories.embedding import Embedder as Embedder
     from agentloop.memories.episodic import EpisodicMemory as EpisodicMemory
     from agentloop.memories.hashing import HashingEmbedder as HashingEmbedder
+    from agentloop.memories.knowledge import KnowledgeMemory as KnowledgeMemory
+    from agentloop.memories.looks import ColourEmbedder as ColourEmbedder
+    from agentloop.memories.looks import ImageEmbedder as ImageEmbedder
+    from agentloop.memories.looks import PatternEmbedder as PatternEmbedder
+    from agentloop.memories.looks import TextImageEmbedder as TextImageEmbedder
     from agentloop.memories.minilm import MiniLMEmbedder as MiniLMEmbedder
+    from agentloop.memories.preference import PreferenceMemory as PreferenceMemory
 
 __getattr__, __dir__ = lazy(
     __name__,
     {
+        "ClipEmbedder": "clip",
+        "ColourEmbedder": "looks",
         "CorrectionMemory": "correction",
         "Embedder": "embedding",
         "EpisodicMemory": "episodic",
         "HashingEmbedder": "hashing",
+        "ImageEmbedder": "looks",
+        "KnowledgeMemory": "knowledge",
         "MiniLMEmbedder": "minilm",
+        "PatternEmbedder": "looks",
+        "PreferenceMemory": "preference",
+        "TextImageEmbedder": "looks",
         "check_memory": "contract",
     },
 )
 
 __all__ = [
+    "ClipEmbedder",
+    "ColourEmbedder",
     "CorrectionMemory",
     "Embedder",
     "EpisodicMemory",
     "HashingEmbedder",
+    "ImageEmbedder",
+    "KnowledgeMemory",
     "MiniLMEmbedder",
+    "PatternEmbedder",
+    "PreferenceMemory",
+    "TextImageEmbedder",
     "check_memory",
 ]

@@ -12,9 +12,11 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agentloop.errors import BadInput, MissingExtra, ModelRefused, TooFewReplies
+from agentloop.models.pictures import with_pictures
 from agentloop.models.recording import recorded
 from agentloop.models.retrying import Failure, Retries, passes, retry_after
 from agentloop.models.sampling import checked
@@ -46,6 +48,8 @@ def ChatModel(
     prompts: Prompts | None = None,
     api_base: str | None = None,
     api_key: str | None = None,
+    images: str | Path | None = None,
+    sees: bool | None = None,
     **sampling: Any,
 ) -> LiteLLMModel | LocalModel:
     """A chat model by name: ``local/tiny``, ``local/PATH`` of a checkpoint, or any name LiteLLM knows.
@@ -55,12 +59,18 @@ def ChatModel(
     among them. Retries and time-outs concern models reached through LiteLLM, whose names carry the
     provider, as in ``openai/gpt-4o-mini``, or ``hosted_vllm/NAME`` with
     ``api_base="http://127.0.0.1:8000/v1"``; keys come from the provider's environment variable.
+
+    ``images`` is a folder of screenshots: a model that sees is sent the picture ``DIGEST.png`` of it
+    wherever a message has the line ``[screenshot DIGEST]``. Whether it sees is what LiteLLM knows of it,
+    unless ``sees`` says so.
     """
     if name.startswith("local/"):
         from agentloop.models.local import LocalModel
 
         if api_base or api_key or n_per_call:
             raise BadInput(f"{name} runs in this process; it takes no api_base, api_key or n_per_call")
+        if images is not None or sees:
+            raise BadInput(f"{name} runs in this process and sees no pictures; leave images and sees out")
         return LocalModel(name.removeprefix("local/"), name=name, prompts=prompts, **sampling)
     return LiteLLMModel(
         name,
@@ -69,6 +79,8 @@ def ChatModel(
         prompts=prompts,
         api_base=api_base,
         api_key=api_key,
+        images=images,
+        sees=sees,
         **sampling,
     )
 
@@ -93,12 +105,18 @@ class LiteLLMModel:
         prompts: Prompts | None = None,
         api_base: str | None = None,
         api_key: str | None = None,
+        images: str | Path | None = None,
+        sees: bool | None = None,
         **sampling: Any,
     ) -> None:
         if not name:
             raise BadInput("a model needs a name, such as 'local/tiny' or 'openai/gpt-4o-mini'; got ''")
         if n_per_call is not None and n_per_call < 1:
             raise BadInput(f"n_per_call must be at least 1, got {n_per_call}")
+        if sees is not None and images is None:
+            raise BadInput(
+                "sees says that a model sees pictures; give images, the folder they lie in, as well"
+            )
         self.name = name
         self.policy: str | None = None
         self.prompts = prompts
@@ -106,13 +124,25 @@ class LiteLLMModel:
         self.n_per_call = n_per_call
         self.api_base = api_base
         self.sampling = sampling
+        self.images = Path(images) if images is not None else None
         self._api_key = api_key
+        self._sees = sees
         _checked(sampling)
 
     @functools.cached_property
     def logprobs(self) -> bool:
         """Whether LiteLLM passes a wish for log-probabilities on to this provider."""
         return "logprobs" in self._known
+
+    @functools.cached_property
+    def sees(self) -> bool:
+        """Whether it is sent pictures: it has a folder of them, and sees as far as is known."""
+        if self.images is None or self._sees is not None:
+            return bool(self._sees)
+        sees = bool(load_litellm().supports_vision(model=self.name))
+        if not sees:
+            _say_once(f"{self.name} is not known to see pictures and is sent none; sees=True sends them")
+        return sees
 
     @functools.cached_property
     def _known(self) -> Sequence[str]:
@@ -138,9 +168,10 @@ class LiteLLMModel:
                 "use ChatModel(..., n_per_call=1) to send a request for each"
             )
         sizes = _portions(n, self.n_per_call or n)
-        asked = [
-            self._ask(messages, {**settings, **_nth(settings, at)}, size) for at, size in enumerate(sizes)
-        ]
+        sent: Sequence[Any] = messages
+        if self.images is not None and self.sees:
+            sent = await asyncio.to_thread(with_pictures, messages, self.images)
+        asked = [self._ask(sent, {**settings, **_nth(settings, at)}, size) for at, size in enumerate(sizes)]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         replies: list[Reply] = []
         for answer in answers:
@@ -149,7 +180,7 @@ class LiteLLMModel:
             replies.extend(answer)
         return replies
 
-    async def _ask(self, messages: Sequence[Message], settings: dict[str, Any], n: int) -> list[Reply]:
+    async def _ask(self, messages: Sequence[Any], settings: dict[str, Any], n: int) -> list[Reply]:
         litellm, began = load_litellm(), time.perf_counter()
         request = functools.partial(
             litellm.acompletion,

@@ -11,10 +11,22 @@ from typing import TYPE_CHECKING
 from agentloop.lazy import lazy
 
 if TYPE_CHECKING:
+    from agentloop.recipes.cgi import CGISampling as CGISampling
+    from agentloop.recipes.cgi import StepView as StepView
+    from agentloop.recipes.cgi import cgi_agent as cgi_agent
+    from agentloop.recipes.cgi import cgi_graph as cgi_graph
+    from agentloop.recipes.cipher import CipherSampling as CipherSampling
+    from agentloop.recipes.cipher import cipher_agent as cipher_agent
+    from agentloop.recipes.cipher import cipher_graph as cipher_graph
     from agentloop.recipes.critic_code import critic_code_agent as critic_code_agent
     from agentloop.recipes.critic_code import critic_code_graph as critic_code_graph
+    from agentloop.recipes.droc import droc_agent as droc_agent
+    from agentloop.recipes.droc import droc_graph as droc_graph
     from agentloop.recipes.iad import iad_agent as iad_agent
     from agentloop.recipes.iad import iad_graph as iad_graph
+    from agentloop.recipes.measuring_edits import EditCosts as EditCosts
+    from agentloop.recipes.measuring_edits import edit_cost as edit_cost
+    from agentloop.recipes.measuring_edits import edit_costs as edit_costs
     from agentloop.recipes.measuring_tests import Ran as Ran
     from agentloop.recipes.refining import RefineTestsSettings as RefineTestsSettings
     from agentloop.recipes.reflexion_code import ReflexionSampling as ReflexionSampling
@@ -35,13 +47,25 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = lazy(
     __name__,
     {
+        "CGISampling": "cgi",
+        "CipherSampling": "cipher",
+        "EditCosts": "measuring_edits",
         "Ran": "measuring_tests",
         "RefineSampling": "self_refine",
         "RefineTestsSettings": "refining",
         "ReflexionSampling": "reflexion_code",
         "RethinkSettings": "rethink_judging",
+        "StepView": "cgi",
+        "cgi_agent": "cgi",
+        "cgi_graph": "cgi",
+        "cipher_agent": "cipher",
+        "cipher_graph": "cipher",
         "critic_code_agent": "critic_code",
         "critic_code_graph": "critic_code",
+        "edit_cost": "measuring_edits",
+        "edit_costs": "measuring_edits",
+        "droc_agent": "droc",
+        "droc_graph": "droc",
         "iad_agent": "iad",
         "iad_graph": "iad",
         "refine_tests_agent": "test_refinement",
@@ -58,13 +82,25 @@ __getattr__, __dir__ = lazy(
     },
 )
 __all__ = [
+    "CGISampling",
+    "CipherSampling",
+    "EditCosts",
     "Ran",
     "RefineSampling",
     "RefineTestsSettings",
     "ReflexionSampling",
     "RethinkSettings",
+    "StepView",
+    "cgi_agent",
+    "cgi_graph",
+    "cipher_agent",
+    "cipher_graph",
     "critic_code_agent",
     "critic_code_graph",
+    "edit_cost",
+    "edit_costs",
+    "droc_agent",
+    "droc_graph",
     "iad_agent",
     "iad_graph",
     "refine_tests_agent",
