@@ -23,13 +23,13 @@ from agentloop.environments.code.verdicts import infra_error, verdict_of
 from agentloop.environments.code.workers import (
     ALONE,
     ENVIRONMENT,
+    REPORT_BYTES,
     Ended,
     file_in_memory,
     for_candidate,
     given,
+    head,
     head_and_tail,
-    more,
-    rest,
 )
 from agentloop.errors import SandboxRefused
 
@@ -108,20 +108,18 @@ class Bubblewrap:
 
     def _carry_out(self, job: Job) -> Ended:
         settings = json.dumps({**self._settings, "seconds": job.timeout_seconds}).encode()
-        contents = (for_candidate(job), given(job), b"", settings)
+        contents = (for_candidate(job), given(job), b"", b"", settings)
         files = [file_in_memory(content) for content in contents]
-        sockets = [*socket.socketpair(), *socket.socketpair()]
+        sockets = socket.socketpair()
         group = ControlGroup(*self._groups, self.limits) if self._groups is not None else None
         began = time.monotonic()
         started: list[subprocess.Popen[bytes]] = []
         try:
             started = self._start(job, files, sockets, group)
-            reported = bytearray()
-            late = _watch(started[-1], sockets[3], reported, began + START_SECONDS + job.timeout_seconds)
+            late = not _ends(started[-1], began + START_SECONDS + job.timeout_seconds)
             _let_end(started[0])
             killed = started[0].poll() is None
             statuses = [_end(process) for process in started]
-            rest(sockets[3], reported)
             written = os.fstat(files[2]).st_size
             return Ended(
                 candidate=statuses[0],
@@ -131,7 +129,7 @@ class Bubblewrap:
                 grown="",
                 oom=group is not None and group.killed_for_memory() > 0,
                 seconds=time.monotonic() - began,
-                report=bytes(reported),
+                report=head(files[3], REPORT_BYTES),
                 output=head_and_tail(files[2], written, self.limits.output_bytes),
                 written=written,
             )
@@ -152,8 +150,8 @@ class Bubblewrap:
         sockets: Sequence[socket.socket],
         group: ControlGroup | None,
     ) -> list[subprocess.Popen[bytes]]:
-        code, tests, output, settings = files
-        ours, theirs, report, _ = (each.fileno() for each in sockets)
+        code, tests, output, report, settings = files
+        ours, theirs = (each.fileno() for each in sockets)
         if job.mode != "calls":
             return [self._spawn(0, [tests, output, output, report, code, settings], group)]
         void = os.open("/dev/null", os.O_RDWR)
@@ -164,7 +162,7 @@ class Bubblewrap:
             ]
         finally:
             os.close(void)
-            for each in sockets[:3]:
+            for each in sockets:
                 each.close()
 
     def _spawn(self, role: int, wanted: Sequence[int], group: ControlGroup | None) -> subprocess.Popen[bytes]:
@@ -177,22 +175,15 @@ class Bubblewrap:
         return subprocess.Popen(command, env=ENVIRONMENT, cwd="/", pass_fds=set(wanted))
 
 
-def _watch(process: subprocess.Popen[bytes], report: socket.socket, reported: bytearray, end: float) -> bool:
-    """Wait for a process, reading what is reported; whether time ran out first."""
-    poll = select.poll()
-    poll.register(report, select.POLLIN)
+def _ends(process: subprocess.Popen[bytes], end: float) -> bool:
+    """Wait for a process; whether it ends in time."""
     ended = os.pidfd_open(process.pid)
-    poll.register(ended, select.POLLIN)
     try:
-        while (left := end - time.monotonic()) > 0:
-            ready = {descriptor for descriptor, _ in poll.poll(left * 1000 + 1)}
-            if ended in ready:
-                return False
-            if report.fileno() in ready and not more(report, reported):
-                poll.unregister(report)
+        poll = select.poll()
+        poll.register(ended, select.POLLIN)
+        return bool(poll.poll(max(end - time.monotonic(), 0) * 1000 + 1))
     finally:
         os.close(ended)
-    return True
 
 
 def _let_end(process: subprocess.Popen[bytes]) -> None:

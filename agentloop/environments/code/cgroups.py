@@ -24,14 +24,15 @@ class ControlGroup:
     def __init__(self, memory: Path, processes: Path, limits: Limits) -> None:
         name = f"{PREFIX}{os.getpid()}-{next(_numbers)}"
         self.folders = tuple(dict.fromkeys((memory / name, processes / name)))
-        self._memory = self.folders[0]
+        self._events = -1
         try:
             for folder in self.folders:
                 folder.mkdir()
             _bound(self.folders[0], ("memory.max", "memory.limit_in_bytes"), limits.resident_bytes)
             _bound(self.folders[-1], ("pids.max",), limits.processes)
             with contextlib.suppress(OSError):  # not everywhere is swap counted
-                _bound(self._memory, ("memory.swap.max",), 0)
+                _bound(self.folders[0], ("memory.swap.max",), 0)
+            self._events = _events(self.folders[0])
         except OSError:
             self.remove()
             raise
@@ -43,14 +44,16 @@ class ControlGroup:
 
     def killed_for_memory(self) -> int:
         """How many processes of the group the kernel has killed because memory ran out."""
-        for name in ("memory.events", "memory.oom_control"):
-            with contextlib.suppress(OSError, KeyError):
-                lines = (self._memory / name).read_text().splitlines()
-                return int(dict(line.split(" ", 1) for line in lines)["oom_kill"])
-        return 0
+        if self._events < 0:
+            return 0
+        _, _, told = (b"\n" + os.pread(self._events, 4096, 0)).partition(b"\noom_kill ")
+        return int(told.partition(b"\n")[0] or 0)
 
     def remove(self) -> None:
         """Remove the group. What still runs in it is killed; it is given a moment to be gone."""
+        if self._events >= 0:
+            os.close(self._events)
+            self._events = -1
         end = time.monotonic() + REMOVE_SECONDS
         left = [folder for folder in self.folders if folder.exists()]
         while left:
@@ -63,6 +66,14 @@ class ControlGroup:
                 logger.warning("a control group could not be removed: %s", left[0])
                 return
             time.sleep(0.002 if left else 0)
+
+
+def _events(folder: Path) -> int:
+    """The file that counts what became of a group, open, since it is read after each job; -1 without one."""
+    for name in ("memory.events", "memory.oom_control"):
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(folder / name, os.O_RDONLY)
+    return -1
 
 
 def _kill_all(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 
@@ -37,6 +38,9 @@ CLONE_THREAD = 0x00010000
 NAMESPACES = 0x7E020080
 """The flags of clone that ask for new namespaces."""
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
+ORDER, BINARY_TREE = 8, 2
+"""The attribute of a filter that says how it looks a call up. To put a filter in force, the kernel tries
+it on every call that there is: with a list that takes twice as long as with a tree."""
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_MM = 1, 4, 35
 
 
@@ -51,6 +55,8 @@ def program(*, subprocess: bool, network: bool, apart: bool) -> bytes:
     import pyseccomp as seccomp
 
     made = seccomp.SyscallFilter(seccomp.ALLOW)
+    with contextlib.suppress(OSError, ValueError):  # an old libseccomp knows no other order
+        made.set_attr(ORDER, BINARY_TREE)
     refuse = seccomp.ERRNO(errno.EPERM)
     refused = [*KERNEL.split(), *OBJECTS.split(), *OWNERS.split()]
     refused += [] if apart else MODES.split()

@@ -24,10 +24,14 @@ GRACE_SECONDS = 2.0
 """How much longer than its job's time a worker may take before it is given up."""
 ALONE = ("-s", "-P", "-S")
 """Options of a Python that takes nothing from the current folder, the user or site-packages."""
-ENVIRONMENT = {"PYTHONHASHSEED": "0"}
+ENVIRONMENT = {"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"}
 """All that a worker gets of an environment. With hashes that are always the same a set has the same
 order in every worker, so that a step brings the same observation when it is carried out again."""
+OUTPUT, REPORT = 1, 2
+"""The places of these files among those of a job: what its program is told, what that writes, what is
+reported, what the checker is given."""
 REPORT_BYTES = 4 * 1024 * 1024
+"""So much of a report is read; what goes beyond all measure is left."""
 
 
 class WorkerBroken(Exception):
@@ -70,6 +74,7 @@ class Worker:
     def __init__(self, start: Start, number: int) -> None:
         self._limits = start.limits
         self._group: ControlGroup | None = None
+        self._killed = 0
         self._work: str | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self._control, inner = socket.socketpair()
@@ -104,43 +109,43 @@ class Worker:
             self._group = ControlGroup(*start.groups, start.limits)
             self._group.add(self.process.pid)
         self._control.sendall(json.dumps(settings).encode() + b"\n")
-        answer = self._answer(time.monotonic() + START_SECONDS, None, bytearray())
+        answer = self._answer(time.monotonic() + START_SECONDS)
         if "error" in answer:
             raise WorkerBroken(f"the sandbox's worker did not start: {answer['error']}")
 
     def carry_out(self, job: Job) -> Ended:
         """Carry out a job; WorkerBroken when the worker is of no use any more."""
-        before = self._group.killed_for_memory() if self._group is not None else 0
-        files = [file_in_memory(content) for content in (for_candidate(job), b"", given(job))]
-        theirs, report = socket.socketpair()
+        files = [file_in_memory(content) for content in (for_candidate(job), b"", b"", given(job))]
         try:
-            with theirs:
-                asked = {"mode": job.mode, "seconds": job.timeout_seconds}
-                self._send(asked, [files[0], files[1], theirs.fileno(), files[2]])
-            reported = bytearray()
-            answer = self._answer(time.monotonic() + job.timeout_seconds + GRACE_SECONDS, report, reported)
-            rest(report, reported)
+            self._send({"mode": job.mode, "seconds": job.timeout_seconds}, files)
+            answer = self._answer(time.monotonic() + job.timeout_seconds + GRACE_SECONDS)
             if "error" in answer or not (answer["confined"] or answer["late"]):
                 raise WorkerBroken(answer.get("error", "the layers could not be put around the program"))
-            written = os.fstat(files[1]).st_size
-            output = head_and_tail(files[1], written, self._limits.output_bytes)
+            written = os.fstat(files[OUTPUT]).st_size
+            output = head_and_tail(files[OUTPUT], written, self._limits.output_bytes)
+            report = head(files[REPORT], REPORT_BYTES)
         finally:
-            report.close()
             for file in files:
                 os.close(file)
-        after = self._group.killed_for_memory() if self._group is not None else 0
         return Ended(
             candidate=answer["candidate"][0],
             candidate_killed=answer["candidate"][1],
             checker=answer["checker"][0],
             late=answer["late"],
             grown=answer["grown"],
-            oom=after > before,
+            oom=self._out_of_memory(),
             seconds=answer["seconds"],
-            report=bytes(reported),
+            report=report,
             output=output,
             written=written,
         )
+
+    def _out_of_memory(self) -> bool:
+        """Whether the kernel has killed a process of the worker's since this was asked last."""
+        if self._group is None:
+            return False
+        before, self._killed = self._killed, self._group.killed_for_memory()
+        return self._killed > before
 
     def end(self) -> None:
         """Kill the worker, which takes its children along, and remove what was made for it."""
@@ -161,26 +166,18 @@ class Worker:
         except OSError as error:
             raise WorkerBroken(f"the sandbox's worker is gone: {error}") from error
 
-    def _answer(self, end: float, report: socket.socket | None, reported: bytearray) -> dict[str, Any]:
-        """The worker's answer; meanwhile what is reported is read, so that nobody waits for room."""
+    def _answer(self, end: float) -> dict[str, Any]:
+        """The worker's answer: one line."""
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
-        if report is not None:
-            poll.register(report, select.POLLIN)
         line = b""
         while not line.endswith(b"\n"):
-            left = end - time.monotonic()
-            ready = {descriptor for descriptor, _ in poll.poll(max(left, 0) * 1000)}
-            if not ready:
+            if not poll.poll(max(end - time.monotonic(), 0) * 1000):
                 raise WorkerBroken("the sandbox's worker did not answer in time")
-            if report is not None and report.fileno() in ready and not more(report, reported):
-                poll.unregister(report)
-                report = None
-            if self._control.fileno() in ready:
-                part = self._control.recv(65536)
-                if not part:
-                    raise WorkerBroken(f"the sandbox's worker ended: {self._why()}")
-                line += part
+            part = self._control.recv(65536)
+            if not part:
+                raise WorkerBroken(f"the sandbox's worker ended: {self._why()}")
+            line += part
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -226,26 +223,13 @@ def file_in_memory(content: bytes) -> int:
     return file
 
 
-def more(report: socket.socket, reported: bytearray) -> bool:
-    """Read what is there; whether more may come. What goes beyond all measure is dropped."""
-    part = report.recv(1 << 18)
-    if len(reported) < REPORT_BYTES:
-        reported += part
-    return bool(part)
-
-
-def rest(report: socket.socket, reported: bytearray) -> None:
-    """Read what has been reported and not been read yet."""
-    report.setblocking(False)
-    try:
-        while more(report, reported):
-            pass
-    except (BlockingIOError, ConnectionError):
-        return
+def head(file: int, limit: int) -> bytes:
+    """At most ``limit`` bytes from the start of a file."""
+    return os.pread(file, min(os.fstat(file).st_size, limit), 0)
 
 
 def head_and_tail(file: int, size: int, limit: int) -> bytes:
     """At most ``limit`` bytes of a file of ``size`` bytes: all of it, or its two ends."""
     if size <= limit:
-        return os.pread(file, limit, 0)
+        return os.pread(file, size, 0)
     return os.pread(file, limit // 2, 0) + os.pread(file, limit // 2, size - limit // 2)

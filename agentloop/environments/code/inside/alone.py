@@ -7,7 +7,10 @@ import os
 
 from agentloop.environments.code.inside import candidate, checker
 from agentloop.environments.code.inside.confine import CANDIDATE, Room
-from agentloop.environments.code.inside.worker import HIGH, read_all, surroundings
+from agentloop.environments.code.inside.worker import read_all, surroundings
+
+HIGH = 200
+"""Above all descriptors that the other sandbox hands over."""
 
 
 def main(role: int, *numbers: int) -> None:
@@ -24,6 +27,7 @@ def main(role: int, *numbers: int) -> None:
     for place, descriptor in enumerate(high):
         os.dup2(descriptor, place)
     room = Room(settings)
+    room.settle()
     room.close_around(role, settings["seconds"])
     os.closerange(len(high), HIGH + len(high))
     os.environ.clear()

@@ -25,6 +25,7 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 NEVER_UNITS = (*FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal)
 CLOSE = frozenset({"isclose", "allclose", "array_equal", "isinstance"})
 TESTING = ("assert", "raises", "fail")
+LOAD, STORE = ast.Load(), ast.Store()
 
 
 class Place(NamedTuple):
@@ -57,15 +58,22 @@ class Splitter:
         self._units: list[Place] = []
         self._asserts: list[ast.Assert] = []
         self._split: list[str] = []
+        self._count = 0
+        """How many operands of an assert have been kept."""
 
     def split(self, tree: ast.Module) -> Prepared:
         """The tests with their units marked."""
-        tree.body = [each for each in tree.body if not _runs_unittest(each)]
-        self._split = [each.name for each in tree.body if isinstance(each, FUNCTIONS) and is_test(each.name)]
-        for statement in tree.body:
-            if isinstance(statement, FUNCTIONS) and is_test(statement.name):
-                self._function(statement)
-        tree.body = self._body(tree.body)
+        tests: list[ast.FunctionDef | ast.AsyncFunctionDef] = []
+        body: Body = []
+        for each in tree.body:
+            if isinstance(each, FUNCTIONS) and is_test(each.name):
+                tests.append(each)
+                self._split.append(each.name)
+            if not _runs_unittest(each):
+                body.append(each)
+        for test in tests:
+            self._function(test)
+        tree.body = self._body(body)
         return Prepared(tree, self._units, self._asserts, self._split, self._subjects, self._lines)
 
     def _function(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
@@ -79,22 +87,25 @@ class Splitter:
     def _body(self, body: Body) -> Body:
         made: Body = []
         for statement in body:
-            unit = self._is_unit(statement)
+            if type(statement) is ast.Assert:
+                made.append(self._as_unit(statement))
+                self._keep(statement)
+                continue
+            made.append(self._as_unit(statement) if self._is_unit(statement) else statement)
             if not (isinstance(statement, FUNCTIONS) and statement.name in self._split):
                 self._keep_operands(statement)
-            made.append(self._as_unit(statement) if unit else statement)
         return made
 
     def _is_unit(self, statement: ast.stmt) -> bool:
-        if type(statement) is ast.Assert:
-            return True
         if isinstance(statement, NEVER_UNITS):
             return False
-        for node in ast.walk(statement):
+        waiting: list[ast.AST] = [statement]
+        for node in waiting:
             if isinstance(node, ast.Assert):
                 return True
             if isinstance(node, ast.Call) and self._tests(node, statement):
                 return True
+            waiting += children(node)
         return False
 
     def _tests(self, call: ast.Call, statement: ast.stmt) -> bool:
@@ -108,55 +119,43 @@ class Splitter:
         number = len(self._units)
         self._units.append(Place(statement.lineno, source_of(statement, self._lines)))
         where = _place(statement)
-        unit = ast.Subscript(
-            ast.Name(UNITS, ast.Load(), **where), ast.Constant(number, **where), ast.Load(), **where
-        )
+        unit = ast.Subscript(ast.Name(UNITS, LOAD, **where), ast.Constant(number, **where), LOAD, **where)
         return ast.With([ast.withitem(unit)], [statement], **where)
 
     def _keep_operands(self, statement: ast.stmt) -> None:
-        if type(statement) is ast.Assert:
-            self._keep(statement)
-        elif not isinstance(statement, (ast.Expr, ast.Assign, ast.Import, ast.ImportFrom)):
+        if not isinstance(statement, (ast.Expr, ast.Assign, ast.Import, ast.ImportFrom)):
             for node in _asserts_within(statement):
                 self._keep(node)
 
     def _keep(self, node: ast.Assert) -> None:
         self._asserts.append(node)
-        node.test = Keeper().kept(node.test)
-
-
-class Keeper:
-    """Wraps the operands of one assert."""
-
-    def __init__(self) -> None:
         self._count = 0
+        node.test = self._kept(node.test)
 
-    def kept(self, test: ast.expr) -> ast.expr:
+    def _kept(self, test: ast.expr) -> ast.expr:
         """A test with the operands that a reader would want to see kept."""
-        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-            test.operand = self.kept(test.operand)
-            return test
-        if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
-            test.values = [self.kept(each) for each in test.values]
-            return test
         if isinstance(test, ast.Compare):
             difference = distance(test)
             if difference is not None:
                 difference.left, difference.right = self._wrap(difference.left), self._wrap(difference.right)
             else:
                 test.left = self._wrap(test.left)
-                test.comparators = [self._wrap(each) for each in test.comparators]
-            return test
-        if isinstance(test, ast.Call) and called(test) in CLOSE and not _starred(test.args[:2]):
-            test.args[:2] = [self._wrap(each) for each in test.args[:2]]
-            return test
-        return self._wrap(test)
+                test.comparators = list(map(self._wrap, test.comparators))
+        elif isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            test.operand = self._kept(test.operand)
+        elif isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+            test.values = list(map(self._kept, test.values))
+        elif isinstance(test, ast.Call) and called(test) in CLOSE and not _starred(test.args[:2]):
+            test.args[:2] = map(self._wrap, test.args[:2])
+        else:
+            return self._wrap(test)
+        return test
 
     def _wrap(self, operand: ast.expr) -> ast.expr:
         if type(operand) is ast.Constant:
             return operand
         where = _place(operand)
-        name = ast.Name(f"{TEMPORARY}{self._count}", ast.Store(), **where)
+        name = ast.Name(f"{TEMPORARY}{self._count}", STORE, **where)
         self._count += 1
         return ast.NamedExpr(name, operand, **where)
 
@@ -174,6 +173,18 @@ def called(call: ast.Call) -> str:
     return function.attr if isinstance(function, ast.Attribute) else ""
 
 
+def children(node: ast.AST) -> list[ast.AST]:
+    """The nodes directly below one."""
+    found: list[ast.AST] = []
+    for name in node._fields:
+        below = getattr(node, name, None)
+        if isinstance(below, list):
+            found += [each for each in below if isinstance(each, ast.AST)]
+        elif isinstance(below, ast.AST):
+            found.append(below)
+    return found
+
+
 def distance(test: ast.Compare) -> ast.BinOp | None:
     """The difference in a test such as ``abs(a - b) < c``."""
     left = test.left
@@ -188,6 +199,8 @@ def distance(test: ast.Compare) -> ast.BinOp | None:
 def source_of(node: ast.stmt, lines: list[str]) -> str:
     """The text of a statement."""
     taken = lines[node.lineno - 1 : node.end_lineno]
+    if len(taken) == 1 and taken[0].isascii():
+        return taken[0][node.col_offset : node.end_col_offset]
     # Columns count bytes; the last line is cut first, since it may be the first one too.
     taken[-1] = _columns(taken[-1], 0, node.end_col_offset)
     taken[0] = _columns(taken[0], node.col_offset, None)
@@ -195,8 +208,6 @@ def source_of(node: ast.stmt, lines: list[str]) -> str:
 
 
 def _columns(line: str, start: int, end: int | None) -> str:
-    if line.isascii():
-        return line[start:end]
     return line.encode("utf-8", "surrogatepass")[start:end].decode("utf-8", "replace")
 
 
@@ -213,7 +224,7 @@ def _asserts_within(statement: ast.stmt) -> Iterator[ast.Assert]:
     waiting: list[ast.AST] = [statement]
     while waiting:
         node = waiting.pop()
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             if isinstance(child, ast.Assert) and not isinstance(node, ast.ClassDef):
                 yield child
             elif isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case)):
@@ -221,17 +232,12 @@ def _asserts_within(statement: ast.stmt) -> Iterator[ast.Assert]:
 
 
 def _place(node: ast.stmt | ast.expr) -> dict[str, Any]:
-    return {
-        "lineno": node.lineno,
-        "col_offset": node.col_offset,
-        "end_lineno": node.end_lineno,
-        "end_col_offset": node.end_col_offset,
-    }
+    return {"lineno": node.lineno, "col_offset": node.col_offset}
 
 
 def _call(function: str, argument: str, at: ast.stmt) -> ast.stmt:
     where = _place(at)
-    name = ast.Name(function, ast.Load(), **where)
+    name = ast.Name(function, LOAD, **where)
     return ast.Expr(ast.Call(name, [ast.Constant(argument, **where)], [], **where), **where)
 
 

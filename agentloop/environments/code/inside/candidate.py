@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -34,6 +35,7 @@ def main(job: dict[str, Any], connection: int) -> int:
     channel = Channel(connection)
     try:
         write_files(job["files"])
+        gc.enable()  # a worker keeps it off
         MODES[job["mode"]](job, channel)
     except (Closed, Malformed):
         return 0

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import ast
 import builtins
+import gc
 import os
 import sys
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from agentloop.environments.code.inside.alarm import on_alarm, silence
@@ -85,15 +86,11 @@ def unprepared(error: BaseException, program: Program) -> dict[str, Any]:
     return {"unit": 0, "test": "", "line": 0, **fault, "passed": False}
 
 
-def warm() -> None:
-    """Do once what every job does, so that forked children find it done; nothing of it is kept."""
-    prepare("def check(candidate):\n    x = 1\n    assert candidate(x) == [2] and not x > 3, x\n", "f")
-
-
 def judge(job: dict[str, Any], program: Program, tell: Tell) -> None:
     """Run the tests of a job on a program, and tell what came of it."""
     entry = job["entry_point"]
     prepared, code = prepare(job["tests"], entry)
+    gc.enable()  # a worker keeps it off: trees of syntax are no garbage
     program.start()
     if entry and entry not in program.names:
         tell({"missing_entry_point": {"name": entry, "defined": list(program.names)}})
@@ -103,12 +100,16 @@ def judge(job: dict[str, Any], program: Program, tell: Tell) -> None:
     namespace = module.__dict__
     define(job["prompt"], entry, namespace)
     program.share_with(namespace)
-    if OUTPUT.intersection(names_of(code)):
+    used = list(dict.fromkeys(names_of(code)))
+    if not OUTPUT.isdisjoint(used):
         program.ask(["echo"], NOTHING)
     subject = program.named(entry) if entry else None
     if entry:
         namespace[entry] = subject
-    helpers = complete(namespace, prepared, code, program)
+    for name in PROGRAM_MODULES:
+        if name in job["tests"]:
+            sys.modules[name] = offered(name, program)
+    helpers = complete(namespace, prepared, used, program)
     if helpers:
         tell({"helpers": helpers})
     Examination(prepared, program.seen, tell).run(code, namespace, subject)
@@ -134,15 +135,18 @@ def parsed(prompt: str) -> list[ast.stmt]:
     return []
 
 
-def complete(namespace: dict[str, Any], prepared: Prepared, code: CodeType, program: Program) -> list[str]:
+def offered(name: str, program: Program) -> ModuleType:
+    """The program as a module that tests may import."""
+    module = ModuleType(name)
+    module.__getattr__ = program.named  # type: ignore[method-assign]
+    module.__dict__["__all__"] = [each for each in program.names if not each.startswith("_")]
+    return module
+
+
+def complete(namespace: dict[str, Any], prepared: Prepared, used: list[str], program: Program) -> list[str]:
     """Give the tests the names that they use and nobody defines; those of the program are returned."""
-    for name in PROGRAM_MODULES:
-        module = ModuleType(name)
-        module.__getattr__ = program.named  # type: ignore[method-assign]
-        module.__dict__["__all__"] = [each for each in program.names if not each.startswith("_")]
-        sys.modules[name] = module
     helpers = []
-    for name in dict.fromkeys(names_of(code)):
+    for name in used:
         if name in namespace or hasattr(builtins, name):
             continue
         found = standard(name, program)

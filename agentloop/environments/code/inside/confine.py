@@ -1,13 +1,13 @@
 """The layers around a worker and around each of its children, put on from the inside.
 
-A worker calls ``Room`` once; each child it forks calls ``Room.close_around`` before it touches
-anything that came from outside. Every step is taken or raises OSError: none is skipped in silence.
+A worker calls ``Room`` once, and ``Room.settle`` before its first job; each child it forks calls
+``Room.close_around`` before it touches anything that came from outside. Every step is taken or raises OSError: none is skipped in silence.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
-import resource
 from typing import Any
 
 from agentloop.environments.code.inside import kernel
@@ -35,10 +35,10 @@ class Room:
         self.uids: list[int] = settings["uids"] if "uid" in self.layers else []
         self.apart = "namespaces" in self.layers
         self.work = WORK if self.apart else settings["work"]
-        self._proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY) if os.path.isdir("/proc") else -1
+        self._score, self._own_score = own_score() if "cgroup" in self.layers else (-1, b"")
         # Only a user of its own can be counted: else all processes of the caller count too.
-        counted = bool(self.uids) or (self.apart and os.getuid() != 0)
-        self._limits = bounds(self.limits, counted=counted)
+        self._counted = bool(self.uids) or (self.apart and os.getuid() != 0)
+        self._processor = (ctypes.c_uint64 * 2)()
         self._landlock: kernel.Landlock | None = None
         self._filter: kernel.SystemCallFilter | None = None
         visible = [path for path in settings["visible"] if os.path.exists(path)]
@@ -55,9 +55,30 @@ class Room:
             kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1, what="subreaper")
         # Its memory is not for reading through /proc or ptrace by processes of the same user.
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0, what="dumpable")
+        self._closing = {role: self._for_child(role) for role in (CANDIDATE, CHECKER)}
+
+    def settle(self) -> None:
+        """Confine the worker as far as it needs no more: once it has all modules in memory."""
+        self._for_worker().make()
 
     def fork(self, role: int) -> int:
-        """Fork a child; with namespaces, as the first process of its own, the candidate with own mounts."""
+        """Fork a child; with namespaces, as the first process of its own, the candidate with own mounts.
+
+        When memory runs out, the kernel is to choose the child and not the worker. It has its score from
+        the worker, who takes it on for that moment: to set its own costs a child a tenth of a millisecond.
+        """
+        if self._score < 0:
+            return self._fork(role)
+        os.write(self._score, b"1000")
+        child = -1
+        try:
+            child = self._fork(role)
+        finally:
+            if child:
+                os.write(self._score, self._own_score)
+        return child
+
+    def _fork(self, role: int) -> int:
         if not self.apart:
             return os.fork()
         mounts = kernel.CLONE_NEWNS if role == CANDIDATE else 0
@@ -66,55 +87,67 @@ class Room:
     def close_around(self, role: int, seconds: float) -> None:
         """Confine the process that calls, which plays the candidate's or the checker's role.
 
-        The candidate gets a work folder, which becomes the current one. Descriptors are the caller's
+        Its parent, or it itself, has settled before. The candidate gets a work folder, which becomes the current one. Descriptors are the caller's
         business.
         """
-        os.setsid()
-        if self._proc >= 0 and "cgroup" in self.layers:
-            self._die_first()
-        if role == CANDIDATE:
-            self._open_work_folder()
-        else:
-            os.chdir("/")
-        if "limits" in self.layers:
-            self._limit(seconds)
-        if self.uids:
-            os.setgroups([])
-            os.setresgid(*[self.uids[role]] * 3)
-            os.setresuid(*[self.uids[role]] * 3)
-        kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1, what="no new privileges")
-        kernel.drop_capabilities()
-        kernel.prctl(kernel.PR_SET_DUMPABLE, 0, what="dumpable")
-        kernel.prctl(kernel.PR_SET_PDEATHSIG, 9, what="parent-death signal")
-        if self._landlock is not None:
-            self._landlock.restrict()
-        if self._filter is not None:
-            self._filter.install()
-
-    def _die_first(self) -> None:
-        """When memory runs out, the kernel is to choose this process and not the worker."""
-        try:
-            score = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=self._proc)
-        except OSError:
-            return  # another user's /proc: the worker is then as likely to be chosen, and replaced
-        os.write(score, b"1000")
-        os.close(score)
-
-    def _open_work_folder(self) -> None:
-        if self.apart:
-            uid = self.uids[0] if self.uids else os.getuid()
-            size, files = self.limits["folder_bytes"], self.limits["folder_files"]
-            data = f"size={size},nr_inodes={files},mode=700,uid={uid}"
-            kernel.mount("work", WORK, kind="tmpfs", flags=kernel.MS_NOSUID | kernel.MS_NODEV, data=data)
-        elif self.uids:
+        self._processor[:] = [int(seconds) + 2] * 2
+        if role == CANDIDATE and self.uids and not self.apart:
             os.chown(self.work, self.uids[0], -1)
-        os.chdir(self.work)
+        self._closing[role].make()
 
-    def _limit(self, seconds: float) -> None:
-        for what, value in self._limits:
-            resource.setrlimit(what, (value, value))
-        processor = int(seconds) + 2
-        resource.setrlimit(resource.RLIMIT_CPU, (processor, processor))
+    def _for_worker(self) -> kernel.Calls:
+        """The system calls that confine the worker, and with it every child, who has it from there."""
+        calls = kernel.Calls()
+        if "limits" in self.layers:
+            for resource, value in bounds(self.limits, counted=self._counted):
+                calls.add("prlimit", kernel.SYS_PRLIMIT, 0, resource, (ctypes.c_uint64 * 2)(value, value))
+        if self.uids:
+            calls.add("setgroups", kernel.SYS_SETGROUPS, 0, 0)
+        calls.add("no new privileges", kernel.SYS_PRCTL, kernel.PR_SET_NO_NEW_PRIVS, 1)
+        return calls
+
+    def _for_child(self, role: int) -> kernel.Calls:
+        """The system calls that confine a child besides."""
+        calls = kernel.Calls()
+        calls.add("setsid", kernel.SYS_SETSID)
+        if role == CANDIDATE and self.apart:
+            flags = kernel.MS_NOSUID | kernel.MS_NODEV
+            calls.add("mount", kernel.SYS_MOUNT, b"work", WORK.encode(), b"tmpfs", flags, self._measure())
+        calls.add("chdir", kernel.SYS_CHDIR, self.work.encode() if role == CANDIDATE else b"/")
+        if "limits" in self.layers:
+            calls.add("prlimit", kernel.SYS_PRLIMIT, 0, kernel.RLIMIT_CPU, self._processor)
+        if self.uids:
+            calls.add("setresgid", kernel.SYS_SETRESGID, *[self.uids[role]] * 3)
+            calls.add("setresuid", kernel.SYS_SETRESUID, *[self.uids[role]] * 3)
+        itself, none = (ctypes.c_uint32 * 2)(kernel.CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
+        calls.add("capset", kernel.SYS_CAPSET, itself, none)
+        calls.add("dumpable", kernel.SYS_PRCTL, kernel.PR_SET_DUMPABLE, 0)
+        calls.add("parent-death signal", kernel.SYS_PRCTL, kernel.PR_SET_PDEATHSIG, 9)
+        if self._landlock is not None:
+            calls.add("landlock_restrict_self", kernel.SYS_LANDLOCK_RESTRICT, self._landlock.descriptor)
+        if self._filter is not None:
+            mode = kernel.SECCOMP_MODE_FILTER
+            calls.add("seccomp", kernel.SYS_PRCTL, kernel.PR_SET_SECCOMP, mode, self._filter.address)
+        return calls
+
+    def _measure(self) -> bytes:
+        """How large a work folder of its own is, and whose."""
+        uid = self.uids[0] if self.uids else os.getuid()
+        size, files = self.limits["folder_bytes"], self.limits["folder_files"]
+        return f"size={size},nr_inodes={files},mode=700,uid={uid}".encode()
+
+
+def own_score() -> tuple[int, bytes]:
+    """The file of this process's score for being killed when memory runs out, open, and what it says.
+
+    -1 where it cannot be had, as in another user's /proc: a worker is then as likely to be chosen as
+    its children, and replaced.
+    """
+    try:
+        score = os.open("/proc/self/oom_score_adj", os.O_RDWR)
+    except OSError:
+        return -1, b""
+    return score, os.read(score, 16)
 
 
 def bounds(limits: dict[str, int], *, counted: bool) -> list[tuple[int, int]]:
@@ -123,19 +156,15 @@ def bounds(limits: dict[str, int], *, counted: bool) -> list[tuple[int, int]]:
     ``counted``: the processes of its user are its own alone, and can be counted.
     """
     wanted = [
-        (resource.RLIMIT_AS, limits["memory_bytes"]),
-        (resource.RLIMIT_FSIZE, limits["file_bytes"]),
-        (resource.RLIMIT_NOFILE, limits["open_files"]),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_MEMLOCK, 65536),
+        (kernel.RLIMIT_AS, limits["memory_bytes"]),
+        (kernel.RLIMIT_FSIZE, limits["file_bytes"]),
+        (kernel.RLIMIT_NOFILE, limits["open_files"]),
+        (kernel.RLIMIT_CORE, 0),
+        (kernel.RLIMIT_MEMLOCK, 65536),
     ]
     if counted:
-        wanted.append((resource.RLIMIT_NPROC, limits["processes"]))
-    found = []
-    for what, value in wanted:
-        hard = resource.getrlimit(what)[1]
-        found.append((what, value if hard == resource.RLIM_INFINITY else min(value, hard)))
-    return found
+        wanted.append((kernel.RLIMIT_NPROC, limits["processes"]))
+    return [(what, min(value, kernel.hard_limit(what))) for what, value in wanted]
 
 
 def enter_namespaces(settings: dict[str, Any]) -> None:

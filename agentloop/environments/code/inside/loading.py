@@ -51,9 +51,11 @@ def write_files(files: Mapping[str, str]) -> None:
 
 def sources_of(program: str, files: Mapping[str, str]) -> Sources:
     """The program's files by the names that they have in frames."""
-    here = os.getcwd()  # noqa: PTH109
-    found = {f"{here}/{name}": Source(name, text.split("\n")) for name, text in files.items()}
-    return found | {FILE: Source(FILE, program.split("\n"))}
+    found = {FILE: Source(FILE, program.split("\n"))}
+    if files:
+        here = os.getcwd()  # noqa: PTH109
+        found |= {f"{here}/{name}": Source(name, text.split("\n")) for name, text in files.items()}
+    return found
 
 
 def prepared(program: str, *, name: str = NAME) -> tuple[ModuleType, CodeType]:

@@ -48,6 +48,10 @@ class Refused(Exception):
         self.told = told
 
 
+def unnoticed(_: dict[str, Any]) -> None:
+    """What becomes of a place in the program where nobody asks for it."""
+
+
 class Program(Border):
     """The other process."""
 
@@ -56,7 +60,7 @@ class Program(Border):
         self.channel = channel
         self.seen = seen
         self.raised = Raised()
-        self.notice: Callable[[dict[str, Any]], None] = lambda place: None
+        self.notice: Callable[[dict[str, Any]], None] = unnoticed
         """Told where the program is when its time is nearly up."""
         self.ended: dict[str, Any] | None = None
         """Why nothing more comes of the program."""
@@ -135,8 +139,10 @@ class Program(Border):
         """Call a function of the program."""
         writer = Writer(self)
         try:
-            rest = [writer.items(args), {name: writer.write(each) for name, each in named.items()}]
-            asked = encode(rest)
+            given = writer.items(args)
+            for name, each in named.items():
+                named[name] = writer.write(each)
+            asked = encode([given, named])
         except Unsupported as error:
             raise self.bar(
                 "unsupported_value", type=error.kind, where="argument", call=f"{label}(...)"

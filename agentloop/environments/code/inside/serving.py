@@ -35,7 +35,8 @@ PIECE_ITEMS = 1024
 
 def flush_output() -> None:
     """Write out what the program has printed; a killed process loses what it still holds."""
-    for stream in (sys.__stdout__, sys.__stderr__, sys.stdout):
+    own, errors, current = sys.__stdout__, sys.__stderr__, sys.stdout
+    for stream in (own, errors) if current is own else (own, errors, current):
         try:
             stream.flush()  # type: ignore[union-attr]
         except Exception:  # the program may have put anything there, or closed it
@@ -86,19 +87,20 @@ class Server(Border):
             made = getattr(self, f"_do_{word}")(rest, objects, before)
         except (SystemExit, KeyboardInterrupt) as error:
             code = exit_of(error)["code"] if isinstance(error, SystemExit) else 130
-            self._reply(number, objects, before, lambda _: ("exit", code))
+            self._reply("exit", number, objects, before, lambda _: code)
         except BaseException as error:  # all of it is the program's
             data = told(error, self._sources)
-            self._reply(number, objects, before, lambda _: ("raise", data))
+            self._reply("raise", number, objects, before, lambda _: data)
         else:
-            self._reply(number, objects, before, lambda writer: ("value", made(writer)))
+            self._reply("value", number, objects, before, made)
 
     def _reply(
         self,
+        word: str,
         number: int,
         objects: list[Any],
         before: list[list[Any]],
-        made: Callable[[Writer], tuple[str, Any]],
+        made: Callable[[Writer], Any],
     ) -> None:
         flush_output()
         if os.getpid() != self._process:
@@ -106,15 +108,15 @@ class Server(Border):
         self._flattened = None
         try:
             writer = Writer(self, objects)
-            changed = [
-                [place, writer.contents(type(each), each, 1)]
-                for place, (each, was) in enumerate(zip(objects, before, strict=True))
-                if not same(was, snapshot(each))
-            ]
-            word, data = made(writer)
-            told_of = {"said": self._said, "flattened": self._flattened}
-            rest = {name: each for name, each in told_of.items() if each is not None}
-            text = encode([word, number, data, changed, *([rest] if rest else [])])
+            changed = []
+            for place, each in enumerate(objects):
+                if not same(before[place], snapshot(each)):
+                    changed.append([place, writer.contents(type(each), each, 1)])
+            reply = [word, number, made(writer), changed]
+            if self._said is not None or self._flattened is not None:
+                told_of = {"said": self._said, "flattened": self._flattened}
+                reply.append({name: each for name, each in told_of.items() if each is not None})
+            text = encode(reply)
             if len(text) > SIZE:
                 raise Unsupported("a value of more than 8 MiB")
         except Unsupported as error:
@@ -127,7 +129,8 @@ class Server(Border):
         target, args, named = rest
         reader = Reader(self)
         args = reader.items(args)
-        named = {name: reader.read(each) for name, each in named.items()}
+        for name, each in named.items():
+            named[name] = reader.read(each)
         objects += reader.objects
         before += map(snapshot, objects)
         function = self._target(target)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Mapping
+from operator import is_
 from typing import Any
 
 from agentloop.environments.code.inside.channel import Malformed
@@ -119,6 +120,8 @@ def snapshot(value: Any) -> list[Any]:
 
 def same(before: list[Any], now: list[Any]) -> bool:
     """Whether two snapshots of a container hold the very same objects."""
-    return len(before) == len(now) and all(
+    if len(before) != len(now):
+        return False
+    return all(map(is_, before, now)) or all(
         one is other or (type(one) is bytes and one == other) for one, other in zip(before, now, strict=True)
     )

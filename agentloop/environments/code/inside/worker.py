@@ -6,52 +6,57 @@ is in memory when the next one forks. It runs on the standard library alone (``p
 
 from __future__ import annotations
 
-import array
+import _signal  # type: ignore[import-not-found]
+import _socket
 import builtins
 import gc
-import json
 import os
 import select
-import signal
-import socket
 import sys
 import time
 from _sitebuiltins import Quitter
 from typing import Any
 
-from agentloop.environments.code.inside import candidate, checker
+from agentloop.environments.code.inside import candidate, checker, rehearsing
+from agentloop.environments.code.inside.channel import decode, encode
 from agentloop.environments.code.inside.confine import CANDIDATE, CHECKER, Room
+from agentloop.environments.code.inside.kernel import trim
 
 PRELOADED = (
-    "abc array ast base64 bisect calendar cmath collections collections.abc contextlib copy dataclasses "
-    "datetime decimal enum fractions functools hashlib heapq io itertools json math numbers operator os "
-    "random re statistics string struct sys textwrap time traceback types typing unicodedata"
+    "abc ast bisect collections collections.abc contextlib copy enum functools heapq io itertools json math "
+    "operator os re string struct sys time types typing"
 )
 """What programs import most; in memory before the fork, it costs them nothing.
 
-Nothing that imports ``threading``: each fork would run its hooks, for a third of the price of a fork."""
-HIGH = 200
-"""Above all descriptors that a worker has open."""
+Nothing that imports ``threading`` or ``random``: each fork would run their hooks, for a third of its price.
+Nothing large that fewer than one in fifty import: to every fork a module costs a hundredth of what it costs
+to import it."""
+PLACES = 6
+"""How many descriptors a child begins with. Those of a job lie above, so that none is in another's place."""
+ALL = 1 << 16
+"""Above all descriptors."""
+PIECE = 1 << 14
 LAST_WORD_SECONDS = 0.1
 """What a checker may take to say that its program is gone."""
 LONGEST_PATH = 3000
 """Beyond this a path comes near the longest that the kernel takes."""
+SIGKILL = 9
 PRUNE_SECONDS = 0.02
 """How often the work folder is measured where no kernel limits its size."""
+RIGHTS = _socket.CMSG_SPACE(8 * 4)
+"""Room for the descriptors of a job."""
 
 
 class Worker:
     """One fork server: asked over ``control``, one job at a time."""
 
-    def __init__(self, control: socket.socket, settings: dict[str, Any]) -> None:
+    def __init__(self, control: _socket.socket, settings: dict[str, Any]) -> None:
         self.control = control
         self.room = Room(settings)
         self.limits: dict[str, int] = settings["limits"]
         self.void = os.open("/dev/null", os.O_RDWR)
-        # Held open by the worker alone: a child that reads its end knows whether the worker lives.
-        self.life, self._living = os.pipe()
-        os.set_blocking(self.life, False)
-        # Each child says here that it is confined, before it touches anything of the job.
+        # Each child says here that it is confined, before it touches anything of the job. Only the
+        # worker keeps the end that is read: where it is dead, nobody listens, and the child ends too.
         self.confined, self._says_confined = os.pipe()
         os.set_blocking(self.confined, False)
         os.environ.clear()
@@ -61,12 +66,15 @@ class Worker:
         builtins.exit, builtins.quit = Quitter("exit", ""), Quitter("quit", "")
         for name in [*PRELOADED.split(), *settings["preload"]]:
             __import__(name)
+        self.room.settle()
 
     def serve(self) -> None:
         """Carry out jobs until the host is gone."""
-        checker.warm()
+        rehearsing.rehearse(report=self.void)
         gc.collect()
         gc.freeze()
+        gc.disable()  # children turn it on for what is not ours
+        trim()
         while True:
             asked, descriptors = receive(self.control)
             if asked is None:
@@ -79,18 +87,20 @@ class Worker:
             finally:
                 for descriptor in descriptors:
                     os.close(descriptor)
-            self.control.sendall(json.dumps(answer).encode() + b"\n")
+            self.control.sendall(encode(answer).encode() + b"\n")
 
     def carry_out(self, asked: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
         """Run one job; the answer tells how each process ended, and whether it was too late."""
         if not self.room.apart:
             empty(self.room.work)
         began = time.monotonic()
-        children = self._start(asked, descriptors)
+        children, connection = self._start(asked, descriptors)
         try:
             late, grown = self._watch(children, began + asked["seconds"])
         finally:
             statuses = {CANDIDATE: self._end(children[CANDIDATE])}
+            if connection is not None:
+                connection.close()
             if CHECKER in children:
                 statuses[CHECKER] = self._end(children[CHECKER], wait=LAST_WORD_SECONDS)
             if not self.room.apart:
@@ -104,24 +114,30 @@ class Worker:
             "seconds": time.monotonic() - began,
         }
 
-    def _start(self, asked: dict[str, Any], descriptors: list[int]) -> dict[int, int]:
+    def _start(
+        self, asked: dict[str, Any], descriptors: list[int]
+    ) -> tuple[dict[int, int], _socket.socket | None]:
+        """Fork the children of a job; with them the checker's end of what connects them.
+
+        To be held until the candidate is dead: it need not wake up because its checker has ended.
+        """
         job, output, report, given = descriptors[:4]
         if asked["mode"] != "calls":
-            return {CANDIDATE: self._fork(CANDIDATE, asked, [given, output, output, report, job])}
-        mine, other = socket.socketpair()
-        with mine, other:
-            candidate_fd, checker_fd = mine.fileno(), other.fileno()
-            children = {
-                CANDIDATE: self._fork(CANDIDATE, asked, [self.void, output, output, candidate_fd, job])
-            }
-            try:
-                children[CHECKER] = self._fork(
-                    CHECKER, asked, [self.void, self.void, self.void, checker_fd, report, given]
-                )
-            except OSError:
-                self._end(children[CANDIDATE])
-                raise
-        return children
+            return {CANDIDATE: self._fork(CANDIDATE, asked, [given, output, output, report, job])}, None
+        theirs, ours = _socket.socketpair()
+        children = {}
+        try:
+            wanted = [self.void, output, output, theirs.fileno(), job]
+            children[CANDIDATE] = self._fork(CANDIDATE, asked, wanted)
+            wanted = [self.void, self.void, self.void, ours.fileno(), report, given]
+            children[CHECKER] = self._fork(CHECKER, asked, wanted)
+        except OSError:
+            self._end_all(children)
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return children, ours
 
     def _fork(self, role: int, asked: dict[str, Any], wanted: list[int]) -> int:
         """Fork a child whose descriptors 0, 1, 2 ... are ``wanted`` and no others."""
@@ -137,18 +153,14 @@ class Worker:
             os._exit(status)
 
     def _child(self, role: int, asked: dict[str, Any], wanted: list[int]) -> int:
-        # First above all that is in use, so that no wanted one is overwritten before its turn.
-        high = [os.dup2(each, HIGH + place) for place, each in enumerate(wanted)]
-        os.close(self._living)
+        os.close(self.confined)
         self.room.close_around(role, asked["seconds"])
-        if read_ready(self.life) == b"":
-            return 70  # the worker died before this process could ask to die with it
         os.write(self._says_confined, b"1")
-        for place, descriptor in enumerate(high):
+        for place, descriptor in enumerate(wanted):
             os.dup2(descriptor, place)
         count = len(wanted)
-        os.closerange(count, HIGH + count)
-        job = json.loads(read_all(count - 1))
+        os.closerange(count, ALL)
+        job = decode(read_all(count - 1).decode())
         os.close(count - 1)
         job["seconds"] = asked["seconds"]
         if role == CANDIDATE:
@@ -171,7 +183,7 @@ class Worker:
         try:
             while (left := end - time.monotonic()) > 0:
                 wait = left if self.room.apart else min(left, PRUNE_SECONDS)
-                found = {descriptor for descriptor, _ in poll.poll(wait * 1000 + 1)}
+                found = dict(poll.poll(wait * 1000 + 1))
                 if self.control.fileno() in found:
                     # The host is gone, or breaks the order of things: nobody waits for this job.
                     self._end_all(children)
@@ -202,15 +214,16 @@ class Worker:
         """Kill a child, and with the first process of its namespace all others: its status, and whether
         it had to be killed. It may take ``wait`` seconds to end by itself.
         """
-        if wait:
-            wait_for(child, wait)
         try:
             found, status = os.waitpid(child, os.WNOHANG)
+            if not found and wait:
+                wait_for(child, wait)
+                found, status = os.waitpid(child, os.WNOHANG)
         except ChildProcessError:
             return [0, False]
         killed = not found
         if killed:
-            os.kill(child, signal.SIGKILL)
+            os.kill(child, SIGKILL)
             _, status = os.waitpid(child, 0)
         return [os.waitstatus_to_exitcode(status), killed]
 
@@ -231,8 +244,8 @@ def surroundings(work: str) -> dict[str, str]:
 
 def read_all(descriptor: int) -> bytes:
     """Everything in a file, from its start, wherever its position is."""
-    size, parts, at = os.fstat(descriptor).st_size, [], 0
-    while at < size and (part := os.pread(descriptor, size - at, at)):
+    parts, at = [], 0
+    while part := os.pread(descriptor, PIECE, at):
         parts.append(part)
         at += len(part)
     return b"".join(parts)
@@ -246,25 +259,25 @@ def read_ready(pipe: int) -> bytes | None:
         return None
 
 
-def receive(control: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
+def receive(control: _socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
     """One line of JSON and the descriptors that came with it; None when the host is gone."""
-    data, descriptors = b"", array.array("i")
+    data, descriptors = b"", []
     while not data.endswith(b"\n"):
-        part, extra, _, _ = control.recvmsg(65536, socket.CMSG_SPACE(8 * descriptors.itemsize))
+        part, extra, _, _ = control.recvmsg(65536, RIGHTS)
         if not part:
             return None, []
         data += part
         for level, kind, content in extra:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                descriptors.frombytes(content[: len(content) - len(content) % descriptors.itemsize])
-    return json.loads(data), list(descriptors)
+            if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+                descriptors += memoryview(content).cast("i").tolist()
+    return decode(data[:-1].decode()), descriptors
 
 
 def end_descendants() -> None:
     """Kill what a job left behind: without a pid namespace the worker adopts its orphans."""
     while True:
         for process in children_of(os.getpid()):
-            os.kill(process, signal.SIGKILL)
+            os.kill(process, SIGKILL)
         try:
             os.waitpid(-1, 0)
         except ChildProcessError:
@@ -343,15 +356,23 @@ def move_up(folder: str, target: str, moved: int) -> int:
 
 def main(control: int) -> None:
     """Serve the host at the other end of the socket ``control``."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    host = socket.socket(fileno=control)
+    _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
+    host = _socket.socket(fileno=above_places(control))
     settings, _ = receive(host)
     if settings is None:
         return
     try:
         worker = Worker(host, settings)
     except (OSError, ImportError) as error:
-        host.sendall(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
+        host.sendall(encode({"error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
         return
-    host.sendall(json.dumps({"ready": True}).encode() + b"\n")
+    host.sendall(encode({"ready": True}).encode() + b"\n")
     worker.serve()
+
+
+def above_places(descriptor: int) -> int:
+    """Move a descriptor above the places that children need, and fill these, so that all others follow."""
+    moved = os.dup2(descriptor, PLACES, inheritable=False)
+    for place in range(3, PLACES):
+        os.dup2(0, place)
+    return moved

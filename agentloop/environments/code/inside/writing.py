@@ -39,7 +39,9 @@ class Writer:
     def __init__(self, border: Border, objects: Iterable[Any] = ()) -> None:
         self.objects = list(objects)
         self.border = border
-        self._numbers = {id(each): number for number, each in enumerate(self.objects)}
+        self._numbers: dict[int, int] = {}
+        for number, each in enumerate(self.objects):
+            self._numbers[id(each)] = number
 
     def write(self, value: Any, depth: int = 0) -> Any:
         """The data of one value."""
