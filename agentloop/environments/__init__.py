@@ -8,15 +8,46 @@ from agentloop.lazy import lazy
 
 if TYPE_CHECKING:
     from agentloop.environments.code.environment import CodeEnvironment as CodeEnvironment
+    from agentloop.environments.gymnasium_environment import GymnasiumEnvironment as GymnasiumEnvironment
+    from agentloop.environments.gymnasium_environment import as_gymnasium as as_gymnasium
+    from agentloop.environments.openenv_environment import OpenEnvironment as OpenEnvironment
+    from agentloop.environments.openenv_server import serve_openenv as serve_openenv
+    from agentloop.environments.reasoning import reasoning_score as reasoning_score
+    from agentloop.environments.reasoning import reasoning_tasks as reasoning_tasks
+    from agentloop.environments.reward import reward_passes as reward_passes
     from agentloop.environments.sql.environment import SQLEnvironment as SQLEnvironment
+    from agentloop.environments.textworld_environment import TextWorldEnvironment as TextWorldEnvironment
+    from agentloop.environments.textworld_environment import textworld_task as textworld_task
     from agentloop.environments.web.environment import WebEnvironment as WebEnvironment
 
 __getattr__, __dir__ = lazy(
     __name__,
     {
         "CodeEnvironment": "code.environment",
+        "GymnasiumEnvironment": "gymnasium_environment",
+        "OpenEnvironment": "openenv_environment",
         "SQLEnvironment": "sql.environment",
+        "TextWorldEnvironment": "textworld_environment",
         "WebEnvironment": "web.environment",
+        "as_gymnasium": "gymnasium_environment",
+        "reasoning_score": "reasoning",
+        "reasoning_tasks": "reasoning",
+        "reward_passes": "reward",
+        "serve_openenv": "openenv_server",
+        "textworld_task": "textworld_environment",
     },
 )
-__all__ = ["CodeEnvironment", "SQLEnvironment", "WebEnvironment"]
+__all__ = [
+    "CodeEnvironment",
+    "GymnasiumEnvironment",
+    "OpenEnvironment",
+    "SQLEnvironment",
+    "TextWorldEnvironment",
+    "WebEnvironment",
+    "as_gymnasium",
+    "reasoning_score",
+    "reasoning_tasks",
+    "reward_passes",
+    "serve_openenv",
+    "textworld_task",
+]
