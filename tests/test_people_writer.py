@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentloop import Attempt, Prompts, ScriptedModel, Task
@@ -59,6 +59,7 @@ def in_style(*names: str) -> str:
 # Styles
 
 
+@settings(deadline=None)
 @given(styles)
 def test_what_is_written_in_some_styles_shows_them_and_no_other_that_could_be_taken_out(
     chosen: frozenset[str],
@@ -67,6 +68,7 @@ def test_what_is_written_in_some_styles_shows_them_and_no_other_that_could_be_ta
     assert suits(render(read(STORM), wanted), wanted)
 
 
+@settings(deadline=None)
 @given(styles, styles)
 def test_styles_are_taken_out_without_a_trace_but_for_what_was_cut_or_lowered(
     first: frozenset[str], second: frozenset[str]
@@ -100,6 +102,7 @@ def test_of_styles_that_exclude_each_other_one_is_heard() -> None:
 # The person
 
 
+@settings(deadline=None)
 @given(texts, st.sampled_from(sorted(WANTS)))
 def test_a_person_has_nothing_to_edit_in_what_they_edited(text: str, label: str) -> None:
     person = Editor()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentloop.recipes import edit_cost
@@ -22,11 +22,13 @@ def plain_distance(old: Sequence[str], new: Sequence[str]) -> int:
 words = st.lists(st.sampled_from(["a", "b", "c"]), max_size=12)
 
 
+@settings(deadline=None)
 @given(words, words)
 def test_the_cost_is_levenshteins_distance_over_tokens(old: list[str], new: list[str]) -> None:
     assert edit_cost(" ".join(old), " ".join(new)) == plain_distance(old, new)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=40))
 def test_the_cost_is_a_distance(one: str, two: str, three: str) -> None:
     assert edit_cost(one, one) == 0
