@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from agentloop.environments.web.browser import Browser
-from agentloop.environments.web.finding import find_browser
 from agentloop.errors import AgentloopError
 
 # The models of the tests are tiny: more threads would only wait for one another.
@@ -29,7 +28,7 @@ def why_no_browser() -> str:
     if importlib.util.find_spec("playwright") is None:
         return "playwright is not installed"
     try:
-        find_browser()
+        _ = Browser().layers
     except AgentloopError as error:
         return str(error)
     return ""

@@ -93,6 +93,17 @@ def test_what_a_coroutine_raises_arrives_at_the_asker(browser: Browser) -> None:
         asyncio.run(browser.run(wrong()))
 
 
+def test_waiting_for_oneself_is_refused(browser: Browser) -> None:
+    async def nothing() -> None:
+        return None
+
+    async def wrong() -> None:
+        browser.do(nothing())
+
+    with pytest.raises(BadInput, match="would wait for itself"):
+        browser.do(wrong())
+
+
 def test_giving_up_waiting_ends_the_work(browser: Browser) -> None:
     ended = threading.Event()
 

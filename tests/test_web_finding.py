@@ -76,3 +76,19 @@ def test_the_files_of_the_browser_can_be_imported_without_playwright() -> None:
     assert "needs playwright; install it with: pip install 'agentloop-toolkit[web]'" in done.stdout, (
         done.stderr
     )
+
+
+@pytest.mark.parametrize("demanded", [False, True])
+def test_without_a_browser_web_tests_say_how_to_enable_them_or_fail_where_they_are_demanded(
+    demanded: bool,
+) -> None:
+    environment = {
+        **os.environ,
+        "AGENTLOOP_BROWSER": "/nowhere",
+        "AGENTLOOP_WEB_TESTS": "required" * demanded,
+    }
+    test = "tests/test_web_window.py::test_two_windows_have_a_fence_each"
+    command = [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", test]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=100)
+    assert "apt install chromium-headless-shell and pip install" in done.stdout
+    assert ("1 error" in done.stdout) == demanded and ("1 skipped" in done.stdout) != demanded

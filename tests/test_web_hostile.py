@@ -20,7 +20,7 @@ from agentloop.environments.web.browser import Browser
 from agentloop.environments.web.finding import find_browser
 from agentloop.environments.web.namespace import network_layer
 from tests.hostile_web.attacks import ATTACKS, OF_THE_SHEET, OUR_OWN, Attack
-from tests.hostile_web.ordinary import one
+from tests.hostile_web.elsewhere import one
 from tests.hostile_web.trying import GENTLE, Outcome, Tried, World, all_of, attempt
 from tests.hostile_web.windows import Naive, naive_browser
 
@@ -70,12 +70,6 @@ def test_the_proxy_alone_stops_it(behind_the_proxy_alone: Browser, world: World,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attack", OUR_OWN, ids=lambda attack: attack.name)
-def test_the_proxy_alone_stops_ours(behind_the_proxy_alone: Browser, world: World, attack: Attack) -> None:
-    stopped(*behind_the_proxy_alone.do(one(world, behind_the_proxy_alone, attack)))
-
-
-@pytest.mark.slow
 @needs_namespace
 @every
 def test_a_network_of_its_own_stops_it(
@@ -86,36 +80,53 @@ def test_a_network_of_its_own_stops_it(
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("namespace", ["False", pytest.param("auto", marks=needs_namespace)])
-def test_an_ordinary_users_browser_stops_them_all(browser: Browser, namespace: str) -> None:
+def test_an_ordinary_users_browser_stops_them_all(browser: Browser) -> None:
     with tempfile.TemporaryDirectory(prefix="ordinary-") as home:
-        told = of_an_ordinary_user(Path(home), namespace)
-    assert "user" not in told["layers"] and ("namespace" in told["layers"]) == (namespace == "auto")
+        told = elsewhere(*as_an_ordinary_user(Path(home)))
+    assert "user" not in told["layers"]
+    harmless(told)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_browser_of_root_stops_them_all_where_no_namespace_can_be_had(browser: Browser) -> None:
+    """Nothing is left then but the proxy and the guards inside: no sandbox of Chromium's either."""
+    none = "".join(f"echo 0 > /proc/sys/user/max_{kind}_namespaces; " for kind in ("user", "net"))
+    command = ["unshare", "--user", "--map-root-user", "sh", "-c", none + 'exec "$@"', "sh", sys.executable]
+    if shutil.which("unshare") is None or subprocess.run(command[:3] + ["true"]).returncode:
+        pytest.skip(
+            "SKIPPED: no user namespace to take namespaces away in; install util-linux, or allow them"
+        )
+    told = elsewhere(command, {})
+    assert told["layers"] == ["proxy"]
+    harmless(told)
+
+
+def elsewhere(python: list[str], options: dict[str, Any]) -> dict[str, Any]:
+    """What the attacks come to in a process of their own."""
+    command = [*python, "-m", "tests.hostile_web.elsewhere"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=580, **options)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def harmless(told: dict[str, Any]) -> None:
     assert [each["name"] for each in told["outcomes"]] == [attack.name for attack in ATTACKS]
     assert [each for each in told["outcomes"] if each["harms"] or not each["works"]] == []
 
 
-def of_an_ordinary_user(home: Path, namespace: str) -> dict[str, Any]:
-    """What the attacks come to for somebody who is not root: nobody, where the caller is."""
-    command = [sys.executable, "-m", "tests.hostile_web.ordinary", namespace]
+def as_an_ordinary_user(home: Path) -> tuple[list[str], dict[str, Any]]:
+    """The Python, and how it is run, of somebody who is not root: nobody, where the caller is root."""
     environment = {**os.environ, "HOME": str(home), "TMPDIR": str(home)}
-    options: dict[str, object] = {}
-    if os.geteuid() == 0:
-        python = python_of_all()
-        if python is None:
-            pytest.skip(
-                "SKIPPED: no Python of this version that an ordinary user may run; run the tests as one"
-            )
-        command[0] = python
-        environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
-        os.chown(home, NOBODY, NOBODY)
-        options = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-    done = subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=580, **options
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    if os.geteuid() != 0:
+        return [sys.executable], {"env": environment}
+    python = python_of_all()
+    if python is None:
+        pytest.skip("SKIPPED: no Python of this version that an ordinary user may run; run the tests as one")
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
+    os.chown(home, NOBODY, NOBODY)
+    return [python], {"env": environment, "user": NOBODY, "group": NOBODY, "extra_groups": []}
 
 
 def python_of_all() -> str | None:

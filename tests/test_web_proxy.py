@@ -293,6 +293,7 @@ def test_what_is_meant_for_the_proxy_alone_is_not_passed_on() -> None:
 
         asyncio.run(whole())
     assert seen[0].startswith(b"GET / HTTP/1.1\r\n")
+    assert f"host: {place}".encode() in seen[0].lower() and b"host: x" not in seen[0].lower()
     assert b"secret" not in seen[0] and b"h2c" not in seen[0] and b"connection: close" in seen[0].lower()
 
 

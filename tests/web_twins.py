@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from agentloop.environments.web.watchdog import crowding
+from agentloop.environments.web.watchdog import machines_crowding
 
 ANSWER = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 17\r\nAccess-Control-Allow-Origin: *\r\n"
@@ -152,7 +152,7 @@ def memory_bytes(process: int) -> int:
 
 def in_time(seconds: float) -> float:
     """What a machine that does other things as well may take for something that takes ``seconds``."""
-    return seconds * crowding() + 1.5
+    return seconds * machines_crowding() + 1.5
 
 
 def descriptors() -> int:

@@ -6,15 +6,15 @@ import asyncio
 import atexit
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from agentloop.environments.web import hardening
 from agentloop.environments.web.chromium import Chromium, Form
 from agentloop.environments.web.fence import Fence
 from agentloop.environments.web.finding import find_browser
-from agentloop.environments.web.namespace import network_wanted, own_user
+from agentloop.environments.web.namespace import network_wanted, own_user, sandbox_layer
 from agentloop.environments.web.site import Handler
 from agentloop.environments.web.window import Window
 from agentloop.errors import BadInput, EnvironmentFailed, MissingExtra
@@ -94,6 +94,9 @@ class Browser:
     def do(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Carry out a coroutine in the browser's thread and wait for it; not to be called in that thread."""
         loop = self._begun(coroutine)
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            raise BadInput("browser.do in the browser's own thread would wait for itself; await it there")
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
 
     async def open(
@@ -149,9 +152,11 @@ class Browser:
 
     def _found(self) -> Form:
         if self._form is None:
+            if not sys.platform.startswith("linux"):
+                raise EnvironmentFailed(f"the guards of the browser are made for Linux, not {sys.platform}")
             path = find_browser()
             user = own_user(path)
-            sandbox = user is not None or hardening.can_sandbox()
+            sandbox = sandbox_layer(user).available
             self._form = Form(path, network_wanted(self._namespace), sandbox, user)
         return self._form
 

@@ -133,7 +133,7 @@ class Chromium:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.process, signal.SIGKILL)
 
-    def _on_disconnected(self) -> None:
+    def _on_disconnected(self, _: Browser) -> None:
         for window in self.windows:
             window.lost("gone")
 

@@ -13,7 +13,7 @@ import h11
 from agentloop.environments.web.fence import Fence
 
 if TYPE_CHECKING:
-    from agentloop.environments.web.proxy import Link
+    from agentloop.environments.web.proxy import Asked, Link
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 60.0
@@ -61,7 +61,7 @@ async def connect(
 async def forward(
     link: Link,
     request: h11.Request,
-    path: str,
+    asked: Asked,
     *,
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
@@ -76,10 +76,10 @@ async def forward(
         writer.write(machine.send(event) or b"")
         await asyncio.wait_for(writer.drain(), IDLE_SECONDS)
 
-    dropped = HOP_BY_HOP - {b"transfer-encoding"}
-    headers = [(name, value) for name, value in request.headers if name not in dropped]
-    headers.append((b"connection", b"close"))
-    await send(h11.Request(method=request.method, target=path, headers=headers))
+    dropped = HOP_BY_HOP - {b"transfer-encoding"} | {b"host"}
+    headers = [(b"host", asked.place.encode()), (b"connection", b"close")]
+    headers += [(name, value) for name, value in request.headers if name not in dropped]
+    await send(h11.Request(method=request.method, target=asked.path, headers=headers))
     async for part in link.body():
         await send(h11.Data(data=part))
     await send(h11.EndOfMessage())

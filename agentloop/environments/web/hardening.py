@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from importlib import resources
-from pathlib import Path
 
 HEAP_MEGABYTES = 256
 FLAGS = (
@@ -36,14 +34,3 @@ def flags(*, sandbox: bool) -> list[str]:
 def init_script() -> str:
     """The JavaScript that runs in every frame before the page's own."""
     return (resources.files("agentloop.environments.web") / "guards.js").read_text(encoding="utf-8")
-
-
-def can_sandbox() -> bool:
-    """Whether Chromium's own sandbox can work: not for root, and only with user namespaces."""
-    if os.geteuid() == 0:
-        return False
-    limit = Path("/proc/sys/user/max_user_namespaces")
-    refused = Path("/proc/sys/kernel/unprivileged_userns_clone")
-    return (not limit.exists() or int(limit.read_text()) > 0) and (
-        not refused.exists() or refused.read_text().strip() == "1"
-    )

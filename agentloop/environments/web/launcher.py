@@ -9,9 +9,11 @@ as whom it runs, ``host`` whose end is its end, ``control`` where the host liste
 what each of its processes may take. Whenever the host sends a byte over the control socket, a socket
 that listens on the loopback of the browser's network is sent back.
 
-    python -I -S launcher.py probing
+    python -I -S launcher.py probing network
+    python -I -S launcher.py probing sandbox [USER]
 
-ends with 0 where the kernel gives this user a network of its own.
+end with 0 where the kernel gives this user a network of its own, and where it gives this user, or
+USER, the user namespaces that Chromium's own sandbox is made of.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import ctypes
 import fcntl
 import json
 import os
+import resource
 import select
 import shutil
 import signal
@@ -28,8 +31,8 @@ import struct
 import sys
 from typing import Any
 
-CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
-PR_SET_PDEATHSIG = 1
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 SIOCSIFFLAGS, IFF_UP, IFF_RUNNING = 0x8914, 0x1, 0x40
 PIPES = (3, 4)
 """Where Playwright and the browser speak with each other."""
@@ -42,8 +45,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def main(arguments: list[str]) -> int:
     """Start the browser and watch over it; its exit status."""
-    if arguments == ["probing"]:
-        own_network()
+    if arguments[0] == "probing":
+        probe(arguments[1], int(arguments[2]) if arguments[2:] else None)
         return 0
     settings: dict[str, Any] = json.loads(arguments[0])
     host = os.pidfd_open(settings["host"])
@@ -68,23 +71,47 @@ def main(arguments: list[str]) -> int:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
+def probe(what: str, user: int | None) -> None:
+    """Try something out that a browser needs; OSError where the kernel refuses."""
+    if what == "network":
+        own_network()
+        return
+    become(user)
+    own_user_namespace(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+
+
 def own_network() -> None:
     """Leave the network for a new one that has nothing but a loopback of its own.
 
     Who is not root leaves for a user namespace as well, under the same names.
     """
-    user, group = os.geteuid(), os.getegid()
-    checked(_libc.unshare(CLONE_NEWNET | (CLONE_NEWUSER if user else 0)))
-    if user:
-        for name, line in (
-            ("setgroups", "deny"),
-            ("uid_map", f"{user} {user} 1"),
-            ("gid_map", f"{group} {group} 1"),
-        ):
-            with open(f"/proc/self/{name}", "w") as file:
-                file.write(line)
+    if os.geteuid() == 0:
+        checked(_libc.unshare(CLONE_NEWNET))
+    else:
+        own_user_namespace(CLONE_NEWUSER | CLONE_NEWNET)
     with socket.socket() as link:
         fcntl.ioctl(link, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP | IFF_RUNNING))
+
+
+def own_user_namespace(flags: int) -> None:
+    """Leave for a new user namespace, under the same names, and for whatever else the flags name."""
+    user, group = os.geteuid(), os.getegid()
+    checked(_libc.unshare(flags))
+    for name, line in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{user} {user} 1"),
+        ("gid_map", f"{group} {group} 1"),
+    ):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(line)
+
+
+def become(user: int | None) -> None:
+    """Become another user for good, if one is named."""
+    if user is not None:
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
 
 
 def started(command: list[str], user: int | None) -> int:
@@ -94,10 +121,10 @@ def started(command: list[str], user: int | None) -> int:
     if child:
         return child
     try:
-        if user is not None:
-            os.setgroups([])
-            os.setresgid(user, user, user)
-            os.setresuid(user, user, user)
+        os.chdir("/")
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        become(user)
+        checked(_libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
         checked(_libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
         if os.getppid() == parent:
             os.execv(command[0], command)

@@ -36,16 +36,28 @@ class Layer(NamedTuple):
     why_not: str = ""
 
 
-@functools.cache
 def network_layer() -> Layer:
-    """Whether the kernel gives this user's browser a network of its own, found by trying it once."""
-    if not sys.platform.startswith("linux"):
-        return Layer(False, f"{sys.platform} has no network namespaces")
-    done = subprocess.run(
-        [sys.executable, *ALONE, str(LAUNCHER), "probing"], capture_output=True, text=True, timeout=60
-    )
+    """Whether the kernel gives this user's browser a network of its own."""
+    return _tried("network")
+
+
+def sandbox_layer(user: int | None) -> Layer:
+    """Whether Chromium's own sandbox can work, for this user or for the one that root gives it.
+
+    It cannot for root; for others it needs user namespaces.
+    """
+    if os.geteuid() == 0 and user is None:
+        return Layer(False, "Chromium puts no sandbox around what root runs")
+    return _tried("sandbox", *([] if user is None else [str(user)]))
+
+
+@functools.cache
+def _tried(*what: str) -> Layer:
+    """A layer, found by trying it once in a process of its own."""
+    command = [sys.executable, *ALONE, str(LAUNCHER), "probing", *what]
+    done = subprocess.run(command, capture_output=True, text=True, env={}, cwd="/", timeout=60)
     if done.returncode:
-        return Layer(False, (done.stderr.strip().splitlines() or ["unshare failed"])[-1])
+        return Layer(False, (done.stderr.strip().splitlines() or ["it was refused"])[-1])
     return Layer(True)
 
 
@@ -54,7 +66,7 @@ def own_user(executable: Path) -> int | None:
 
     None for other users, in containers that know too few ids, and where that user could not read the browser.
     """
-    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+    if os.geteuid() != 0:
         return None
     ranges = [line.split() for line in Path("/proc/self/uid_map").read_text().splitlines()]
     known = any(int(first) <= USER < int(first) + int(count) for first, _, count in ranges)

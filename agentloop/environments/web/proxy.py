@@ -27,9 +27,11 @@ Told: TypeAlias = Callable[[str, str], None]
 
 
 class Asked(NamedTuple):
-    """What a request is for: its origin, its path with query, and the whole address."""
+    """What a request is for: its origin, and the parts of its address."""
 
     origin: Origin
+    place: str
+    """Its host and port as they are written in the address."""
     path: str
     url: str
 
@@ -178,7 +180,7 @@ class Proxy:
             await link.answer(Answer(f"not reached: {error}\n".encode(), "text/plain", 502))
             return
         try:
-            await forward(link, request, asked.path, reader=reader, writer=writer)
+            await forward(link, request, asked, reader=reader, writer=writer)
         finally:
             writer.close()
 
@@ -222,7 +224,7 @@ def _asked(request: h11.Request) -> Asked | None:
     rest = url[len("http://") :]
     start = min((rest.index(mark) for mark in "/?" if mark in rest), default=len(rest))
     path = rest[start:]
-    return Asked(origin, path if path.startswith("/") else f"/{path}", url)
+    return Asked(origin, rest[:start], path if path.startswith("/") else f"/{path}", url)
 
 
 def _answered(handler: Handler, request: h11.Request, asked: Asked) -> Answer:

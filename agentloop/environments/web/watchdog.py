@@ -15,7 +15,7 @@ TICK_SECONDS = 0.4
 SOON_SECONDS = 0.25
 PATIENCE_SECONDS = 1.5
 """How long a page, or a worker of it, may take to answer before it counts as endless."""
-COMPUTED_SECONDS = 0.4
+COMPUTED_SECONDS = 0.3
 """A page that has been given less time to compute meanwhile was kept waiting by other processes."""
 CROWDED = 4.0
 
@@ -24,7 +24,7 @@ class Watchdog:
     """Asks every page, again and again, whether it still answers; ``endless`` is told of those that do not.
 
     A page or worker that does not answer for 1.5 seconds counts as endless. On a crowded machine more
-    patience is due: a script is endless only once it has computed for 0.4 seconds, and what is stuck
+    patience is due: a script is endless only once it has computed for 0.3 seconds, and what is stuck
     otherwise (a worker, a request that blocks) when so many times 1.5 seconds have passed as there are
     processes that want to run for each core, at most four times. That a worker may wait on purpose
     is not seen: it counts as endless too.
@@ -35,10 +35,13 @@ class Watchdog:
         pages: Callable[[], Sequence[Page]],
         sessions: Mapping[Page, CDPSession],
         endless: Callable[[Page], Awaitable[None]],
+        *,
+        crowding: Callable[[], float] | None = None,
     ) -> None:
         self._pages = pages
         self._sessions = sessions
         self._endless = endless
+        self._crowding = crowding or machines_crowding
         self._asking: dict[Page, asyncio.Future[None]] = {}
         self.doubtful: set[Page] = set()
         """The pages that have not answered at once, and are waited for."""
@@ -78,21 +81,25 @@ class Watchdog:
     ) -> bool:
         began = time.monotonic()
         before: float | None = None
+        asked: asyncio.Future[Any] | None = None
         while True:
             _, late = await asyncio.wait(probes, timeout=SOON_SECONDS)
+            computed = _computed(asked)
             if not late:
                 return False
             self.doubtful.add(page)
-            computed = await _computed(session)
             before = computed if before is None else before
             waited = time.monotonic() - began
-            if waited >= PATIENCE_SECONDS * crowding():
+            if waited >= PATIENCE_SECONDS * self._crowding():
                 return True
             if waited >= PATIENCE_SECONDS and (computed or 0) - (before or 0) >= COMPUTED_SECONDS:
                 return True
+            # This one is answered in the midst of a script.
+            asked = asyncio.ensure_future(session.send("Performance.getMetrics"))
+            let_go(asked)
 
 
-def crowding() -> float:
+def machines_crowding() -> float:
     """How many processes want to run for each core: at least 1, and 4 at most."""
     try:
         waiting = os.getloadavg()[0]
@@ -101,11 +108,10 @@ def crowding() -> float:
     return min(max(waiting / (os.cpu_count() or 1), 1.0), CROWDED)
 
 
-async def _computed(session: CDPSession) -> float | None:
-    """The seconds that a page's scripts have computed; answered in the midst of one. None without answer."""
-    asked = asyncio.ensure_future(session.send("Performance.getMetrics"))
-    let_go(asked)
-    await asyncio.wait({asked}, timeout=SOON_SECONDS)
+def _computed(asked: asyncio.Future[Any] | None) -> float | None:
+    """The seconds that a page's scripts have computed; None where that was not answered."""
+    if asked is None:
+        return None
     if not asked.done():
         asked.cancel()
         return None

@@ -1,6 +1,6 @@
-"""Attacks in a process of their own, for a user who is not root.
+"""All attacks in a process of their own: of another user, or with less of a kernel.
 
-    python -m tests.hostile_web.ordinary auto|False
+    python -m tests.hostile_web.elsewhere
 
 Prints JSON: the layers that were put on, and what came of each attack.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 
 from agentloop.environments.web.browser import Browser
 from tests.hostile_web.attacks import ATTACKS, Attack
@@ -17,9 +16,9 @@ from tests.hostile_web.trying import Outcome, World, all_of, attempt
 from tests.hostile_web.windows import guarded, next_episode_works
 
 
-def main(namespace: str) -> None:
+def main() -> None:
     """Carry out the attacks."""
-    browser = Browser(namespace="auto" if namespace == "auto" else False)
+    browser = Browser()
 
     async def each(world: World, attack: Attack) -> dict[str, object]:
         outcome, works = await one(world, browser, attack)
@@ -37,4 +36,4 @@ async def one(world: World, browser: Browser, attack: Attack) -> tuple[Outcome, 
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()
