@@ -557,6 +557,21 @@ def test_what_the_prompt_defines_is_what_the_tests_use():
 
 
 @pytest.mark.parametrize(
+    ("prompt", "tests"),
+    [
+        ("def double(n):\n    return n * 2\n", "assert f(3) == eval('dou' + 'ble')(2)\n"),
+        ("def \N{LATIN SMALL LIGATURE FI}x(n):\n    return n * 2\n", "assert f(3) == fix(2)\n"),
+        ("from math import *\n", "assert f(3) == factorial(3) - 2\n"),
+        ("import math as m, os.path\n", "assert f(3) == m.gcd(8, 12) and os.path\n"),
+    ],
+    ids=["by a text", "by another spelling", "by a star", "by another name"],
+)
+def test_what_a_prompt_defines_is_there_however_the_tests_come_to_it(prompt, tests):
+    judged = judge(INCREMENT, tests, prompt=prompt)
+    assert judged.passed, judged.records
+
+
+@pytest.mark.parametrize(
     "prompt", ["Write a function.", "x = = 2", "Sort", "", "def f(x):\n", "\x00", "1 / 0\nx = 1 / 0"]
 )
 def test_a_prompt_that_is_no_program_is_passed_over(prompt):

@@ -436,3 +436,23 @@ def test_numbers_of_numpy_cross_as_numbers_and_arrays_as_arrays():
     assert (result.dtype, result.tolist()) == (value.dtype, value.tolist())
     with pytest.raises(Unsupported):
         Writer(BORDER).write(numpy.array([object()]))
+
+
+DATA = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=12,
+)
+
+
+@given(DATA)
+def test_a_message_is_the_json_that_the_standard_library_makes_and_reads(data):
+    text = encode(data)
+    assert text == json.dumps(data, separators=(",", ":"))
+    assert exact(decode(text), data)
+
+
+@pytest.mark.parametrize("text", ["", " 1", "1 ", "1 2", "[1", "{'a':1}", "[1],", "nul", "\ufeff1"])
+def test_what_is_not_one_value_of_json_is_no_message(text):
+    with pytest.raises(ValueError):
+        decode(text)

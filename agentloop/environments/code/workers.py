@@ -26,7 +26,8 @@ ALONE = ("-s", "-P", "-S")
 """Options of a Python that takes nothing from the current folder, the user or site-packages."""
 ENVIRONMENT = {"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"}
 """All that a worker gets of an environment. With hashes that are always the same a set has the same
-order in every worker, so that a step brings the same observation when it is carried out again."""
+order in every worker, so that a step brings the same observation when it is carried out again. And what
+the linker binds at the start, no child has to look up."""
 OUTPUT, REPORT = 1, 2
 """The places of these files among those of a job: what its program is told, what that writes, what is
 reported, what the checker is given."""
@@ -216,10 +217,9 @@ def file_in_memory(content: bytes) -> int:
     else:
         with tempfile.TemporaryFile() as made:
             file = os.dup(made.fileno())
-    view = memoryview(content)
-    while view:
-        view = view[os.write(file, view) :]
-    os.lseek(file, 0, os.SEEK_SET)
+    written = 0
+    while written < len(content):
+        written += os.pwrite(file, memoryview(content)[written:], written)
     return file
 
 

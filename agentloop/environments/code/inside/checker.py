@@ -53,29 +53,42 @@ DEFINITIONS = (
 """Statements of a prompt that are run; one in plain language may parse, but holds none of these."""
 OUTPUT = frozenset(("stdout", "redirect_stdout"))
 """Tests that name one of these look at what the program prints."""
+DYNAMIC = frozenset(("eval", "exec", "compile", "globals", "locals", "vars"))
+"""What names things in a way that shows only when it is run."""
 PROGRAM_MODULES = ("program", "solution")
 """The names by which tests may import the program."""
 
 
 def main(job: dict[str, Any], connection: int, report: int) -> int:
     """Judge the program at the other end of ``connection`` by the job's tests; records go to ``report``."""
-    program = Program(Channel(connection), Seen())
-    told = Report(report, program)
-    program.notice = told.notice
-    try:
-        judge(job, program, told.tell)
-    except (Broken, Refused) as error:
-        told.tell(error.told)
-    except Stop:
-        pass  # told below
-    except BaseException as error:
-        told.tell(unprepared(error, program))
-    if program.ended is not None:
-        told.tell(
-            {program.ended["kind"]: {name: each for name, each in program.ended.items() if name != "kind"}}
-        )
-    told.end({"done": True, "calls": program.seen.calls})
-    return 0
+    return Checker(connection, report).run(job)
+
+
+class Checker:
+    """The checker's side. A worker makes one before it knows of a job, and its forks have it."""
+
+    def __init__(self, connection: int, report: int) -> None:
+        self._program = Program(Channel(connection), Seen())
+        self._report = Report(report, self._program)
+        self._program.notice = self._report.notice
+
+    def run(self, job: dict[str, Any]) -> int:
+        """Judge the program by the job's tests."""
+        program, tell = self._program, self._report.tell
+        self._report.begin()
+        try:
+            judge(job, program, tell)
+        except (Broken, Refused) as error:
+            tell(error.told)
+        except Stop:
+            pass  # told below
+        except BaseException as error:
+            tell(unprepared(error, program))
+        if program.ended is not None:
+            why = dict(program.ended)
+            tell({why.pop("kind"): why})
+        self._report.end({"done": True, "calls": program.seen.calls})
+        return 0
 
 
 def unprepared(error: BaseException, program: Program) -> dict[str, Any]:
@@ -98,9 +111,11 @@ def judge(job: dict[str, Any], program: Program, tell: Tell) -> None:
     module = ModuleType(NAME)
     sys.modules[NAME] = module
     namespace = module.__dict__
-    define(job["prompt"], entry, namespace)
-    program.share_with(namespace)
     used = list(dict.fromkeys(names_of(code)))
+    classes = [name for name, kind in program.names.items() if kind == "class"]
+    if not DYNAMIC.isdisjoint(used) or may_define(job["prompt"], {*used, *classes} - {entry}):
+        define(job["prompt"], entry, namespace)
+        program.share_with(namespace)
     if not OUTPUT.isdisjoint(used):
         program.ask(["echo"], NOTHING)
     subject = program.named(entry) if entry else None
@@ -113,6 +128,12 @@ def judge(job: dict[str, Any], program: Program, tell: Tell) -> None:
     if helpers:
         tell({"helpers": helpers})
     Examination(prepared, program.seen, tell).run(code, namespace, subject)
+
+
+def may_define(prompt: str, names: set[str]) -> bool:
+    """Whether a prompt may define one of these names; most do not, which is sooner seen than found out."""
+    # What is not ASCII may be written in more than one way.
+    return "import *" in prompt or not prompt.isascii() or any(name in prompt for name in names)
 
 
 def define(prompt: str, entry: str, namespace: dict[str, Any]) -> None:
@@ -200,11 +221,15 @@ class Report:
         self._writing = False
         self._doing = 0
         self._noticed = False
+
+    def begin(self) -> None:
+        """From now on, write every moment what is kept."""
         on_alarm(self._flush, after=FLUSH_SECONDS, every=FLUSH_SECONDS)
 
     def tell(self, record: dict[str, Any]) -> None:
         """Tell the host one record."""
-        self._kept.append(encode(record))
+        text = encode(record)  # first: an alarm in its midst takes the list that stands there now
+        self._kept.append(text)
 
     def notice(self, place: dict[str, Any]) -> None:
         """Tell where the program is, at once: its time is nearly up."""

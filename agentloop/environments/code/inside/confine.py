@@ -1,7 +1,8 @@
 """The layers around a worker and around each of its children, put on from the inside.
 
-A worker calls ``Room`` once, and ``Room.settle`` before its first job; each child it forks calls
-``Room.close_around`` before it touches anything that came from outside. Every step is taken or raises OSError: none is skipped in silence.
+A worker calls ``Room`` once, and ``Room.settle`` before its first job; each child that it forks calls
+``Room.close_around`` before it touches anything that came from outside. Every step is taken or raises
+OSError: none is skipped in silence.
 """
 
 from __future__ import annotations
@@ -87,8 +88,8 @@ class Room:
     def close_around(self, role: int, seconds: float) -> None:
         """Confine the process that calls, which plays the candidate's or the checker's role.
 
-        Its parent, or it itself, has settled before. The candidate gets a work folder, which becomes the current one. Descriptors are the caller's
-        business.
+        Its parent, or it itself, has settled before. The candidate gets a work folder, which becomes the
+        current one. Descriptors are the caller's business.
         """
         self._processor[:] = [int(seconds) + 2] * 2
         if role == CANDIDATE and self.uids and not self.apart:
@@ -109,7 +110,7 @@ class Room:
     def _for_child(self, role: int) -> kernel.Calls:
         """The system calls that confine a child besides."""
         calls = kernel.Calls()
-        calls.add("setsid", kernel.SYS_SETSID)
+        calls.add("setpgid", kernel.SYS_SETPGID, 0, 0)
         if role == CANDIDATE and self.apart:
             flags = kernel.MS_NOSUID | kernel.MS_NODEV
             calls.add("mount", kernel.SYS_MOUNT, b"work", WORK.encode(), b"tmpfs", flags, self._measure())

@@ -58,7 +58,7 @@ class Examination:
         namespace[UNITS] = self.units.listed()
         namespace[ENTER] = self.units.entered.add
         try:
-            self._guarded(lambda: exec(code, namespace))
+            self._guarded(exec, code, namespace)
             self._functions(namespace, subject)
             self._classes(namespace)
             self.units.left_over()

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any
 
 from agentloop.environments.code.inside import candidate, checker
-from agentloop.environments.code.inside.alarm import silence
 from agentloop.environments.code.inside.channel import encode
 
 TIMES = 12
@@ -87,7 +86,6 @@ def rehearse(times: int = TIMES, *, report: int) -> None:
     for _ in range(times):
         answer(ASKED, lambda connection: candidate.main(JOB, connection))
         answer(ANSWERED, lambda connection: checker.main(JOB, connection, report))
-    silence()
     _signal.signal(_signal.SIGALRM, handler)
     sys.path[:] = path
     for name in set(sys.modules) - modules:

@@ -56,25 +56,31 @@ class Iterated:
 class Server(Border):
     """Answers requests of the tests' process."""
 
-    def __init__(self, module: ModuleType, channel: Channel, sources: Sources) -> None:
+    def __init__(self, channel: Channel) -> None:
         super().__init__()
         self.calling = False
-        self._module = module
         self._channel = channel
-        self._sources = sources
+        self._module = ModuleType("none yet")
+        self._sources: Sources = {}
         self._things: list[Any] = []
         self._numbers: dict[int, int] = {}
         self._iterated: dict[int, Iterated] = {}
         self._given: dict[int, int] = {}
         self._asked = 0
         self._lock = RLock()
-        self._process = os.getpid()
+        self._process = 0
         self._flattened: str | None = None
         self._said: str | None = None
         """What the last call wrote, where the tests look at that; else None."""
 
-    def serve(self) -> None:
-        """Answer until the other end is gone."""
+    def is_calling(self) -> bool:
+        """Whether the program runs now because it was called."""
+        return self.calling
+
+    def serve(self, module: ModuleType, sources: Sources) -> None:
+        """Answer for a program until the other end is gone."""
+        self._module, self._sources = module, sources
+        self._process = os.getpid()
         while True:
             self.answer(self._channel.receive())
 
@@ -141,7 +147,7 @@ class Server(Border):
             self.calling = False
         if function is type(result):
             self._number(result)
-        return lambda writer: writer.write(result)
+        return partial(Writer.write, value=result)
 
     def _do_share(self, rest: list[Any], _: list[Any], __: list[list[Any]]) -> Any:
         found = {name: self._module.__dict__.get(name) for name in rest[0]}

@@ -17,8 +17,10 @@ import time
 from _sitebuiltins import Quitter
 from typing import Any
 
-from agentloop.environments.code.inside import candidate, checker, rehearsing
+from agentloop.environments.code.inside import rehearsing
+from agentloop.environments.code.inside.candidate import Candidate
 from agentloop.environments.code.inside.channel import decode, encode
+from agentloop.environments.code.inside.checker import Checker
 from agentloop.environments.code.inside.confine import CANDIDATE, CHECKER, Room
 from agentloop.environments.code.inside.kernel import trim
 
@@ -31,7 +33,7 @@ PRELOADED = (
 Nothing that imports ``threading`` or ``random``: each fork would run their hooks, for a third of its price.
 Nothing large that fewer than one in fifty import: to every fork a module costs a hundredth of what it costs
 to import it."""
-PLACES = 6
+PLACES = 5
 """How many descriptors a child begins with. Those of a job lie above, so that none is in another's place."""
 ALL = 1 << 16
 """Above all descriptors."""
@@ -67,6 +69,8 @@ class Worker:
         for name in [*PRELOADED.split(), *settings["preload"]]:
             __import__(name)
         self.room.settle()
+        # What a child needs besides its job, made once: its connection is its descriptor 3.
+        self.candidate, self.checker = Candidate(3), Checker(3, 4)
 
     def serve(self) -> None:
         """Carry out jobs until the host is gone."""
@@ -123,14 +127,14 @@ class Worker:
         """
         job, output, report, given = descriptors[:4]
         if asked["mode"] != "calls":
-            return {CANDIDATE: self._fork(CANDIDATE, asked, [given, output, output, report, job])}, None
+            return {CANDIDATE: self._fork(CANDIDATE, asked, job, [given, output, output, report])}, None
         theirs, ours = _socket.socketpair()
         children = {}
         try:
-            wanted = [self.void, output, output, theirs.fileno(), job]
-            children[CANDIDATE] = self._fork(CANDIDATE, asked, wanted)
-            wanted = [self.void, self.void, self.void, ours.fileno(), report, given]
-            children[CHECKER] = self._fork(CHECKER, asked, wanted)
+            wanted = [self.void, output, output, theirs.fileno()]
+            children[CANDIDATE] = self._fork(CANDIDATE, asked, job, wanted)
+            wanted = [self.void, self.void, self.void, ours.fileno(), report]
+            children[CHECKER] = self._fork(CHECKER, asked, given, wanted)
         except OSError:
             self._end_all(children)
             ours.close()
@@ -139,33 +143,29 @@ class Worker:
             theirs.close()
         return children, ours
 
-    def _fork(self, role: int, asked: dict[str, Any], wanted: list[int]) -> int:
-        """Fork a child whose descriptors 0, 1, 2 ... are ``wanted`` and no others."""
+    def _fork(self, role: int, asked: dict[str, Any], job: int, wanted: list[int]) -> int:
+        """Fork a child for what the file ``job`` says; it keeps the descriptors ``wanted`` as 0, 1, 2 ..."""
         child = self.room.fork(role)
         if child:
             return child
         status = 70
         try:
-            status = self._child(role, asked, wanted)
+            status = self._child(role, asked, job, wanted)
         except OSError as error:
             os.write(2, f"the sandbox could not be put up: {error}\n".encode())
         finally:
             os._exit(status)
 
-    def _child(self, role: int, asked: dict[str, Any], wanted: list[int]) -> int:
+    def _child(self, role: int, asked: dict[str, Any], job: int, wanted: list[int]) -> int:
         os.close(self.confined)
         self.room.close_around(role, asked["seconds"])
         os.write(self._says_confined, b"1")
+        told = decode(read_all(job).decode())
+        told["seconds"] = asked["seconds"]
         for place, descriptor in enumerate(wanted):
             os.dup2(descriptor, place)
-        count = len(wanted)
-        os.closerange(count, ALL)
-        job = decode(read_all(count - 1).decode())
-        os.close(count - 1)
-        job["seconds"] = asked["seconds"]
-        if role == CANDIDATE:
-            return candidate.main(job, 3)
-        return checker.main(job, 3, 4)
+        os.closerange(len(wanted), ALL)
+        return (self.candidate if role == CANDIDATE else self.checker).run(told)
 
     def _too_much(self, children: dict[int, int]) -> str:
         crowd = max(map(threads_of, children.values()))
@@ -357,6 +357,9 @@ def move_up(folder: str, target: str, moved: int) -> int:
 def main(control: int) -> None:
     """Serve the host at the other end of the socket ``control``."""
     _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
+    # Without the terminal of the host, for its children too: each in a session of its own would cost
+    # them a twentieth of their time, since the scheduler keeps account of sessions.
+    os.setsid()
     host = _socket.socket(fileno=above_places(control))
     settings, _ = receive(host)
     if settings is None:
@@ -372,7 +375,9 @@ def main(control: int) -> None:
 
 def above_places(descriptor: int) -> int:
     """Move a descriptor above the places that children need, and fill these, so that all others follow."""
-    moved = os.dup2(descriptor, PLACES, inheritable=False)
+    moved = os.dup2(descriptor, PLACES)
+    if descriptor > PLACES:
+        os.close(descriptor)
     for place in range(3, PLACES):
         os.dup2(0, place)
     return moved
