@@ -41,8 +41,8 @@ class Watch:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._sources: Sources = {}
-        self._wrap = noted
-        self._wanted = always
+        self._wrap: Callable[[dict[str, Any]], Any] = noted
+        self._wanted: Callable[[], bool] = always
 
     def begin(self, sources: Sources, seconds: float, wrap: Callable[[dict[str, Any]], Any]) -> None:
         """Begin to look at the time; ``wrap`` makes a message of the place where the program is."""

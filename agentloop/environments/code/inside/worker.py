@@ -17,12 +17,12 @@ import time
 from _sitebuiltins import Quitter
 from typing import Any
 
-from agentloop.environments.code.inside import rehearsing
 from agentloop.environments.code.inside.candidate import Candidate
 from agentloop.environments.code.inside.channel import decode, encode
 from agentloop.environments.code.inside.checker import Checker
 from agentloop.environments.code.inside.confine import CANDIDATE, CHECKER, Room
 from agentloop.environments.code.inside.kernel import trim
+from agentloop.environments.code.inside.rehearsing import rehearse
 
 PRELOADED = (
     "abc ast bisect collections collections.abc contextlib copy enum functools heapq io itertools json math "
@@ -71,14 +71,14 @@ class Worker:
         self.room.settle()
         # What a child needs besides its job, made once: its connection is its descriptor 3.
         self.candidate, self.checker = Candidate(3), Checker(3, 4)
-
-    def serve(self) -> None:
-        """Carry out jobs until the host is gone."""
-        rehearsing.rehearse(report=self.void)
+        rehearse(report=self.void)
         gc.collect()
         gc.freeze()
         gc.disable()  # children turn it on for what is not ours
         trim()
+
+    def serve(self) -> None:
+        """Carry out jobs until the host is gone."""
         while True:
             asked, descriptors = receive(self.control)
             if asked is None:
