@@ -1,6 +1,7 @@
 """Candidate and checker as two forked processes over a real socket pair, without any sandbox."""
 
 import contextlib
+import fcntl
 import json
 import os
 import resource
@@ -13,9 +14,6 @@ import time
 from pathlib import Path
 
 from agentloop.environments.code.inside import candidate, checker
-
-HIGH = 200
-"""Above all descriptors that a test has open."""
 
 
 class Judged:
@@ -66,10 +64,11 @@ def forked(run, wanted):
     status = 70
     try:
         os.setsid()
-        high = [os.dup2(each, HIGH + place) for place, each in enumerate(wanted)]
-        for place, descriptor in enumerate(high):
+        # Out of the way of the places they are to have; what the test runner has open may stand anywhere.
+        copies = [fcntl.fcntl(each, fcntl.F_DUPFD, len(wanted)) for each in wanted]
+        for place, descriptor in enumerate(copies):
             os.dup2(descriptor, place)
-        os.closerange(len(wanted), HIGH * 2)
+        os.closerange(len(wanted), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         # What the test runner has put there writes to files of its own.
         sys.stdin, sys.stdout, sys.stderr = (os.fdopen(each, mode) for each, mode in enumerate("rww"))
         sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
