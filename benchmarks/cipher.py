@@ -47,7 +47,7 @@ from agentloop.prompts import Prompts
 from agentloop.reading import corrections
 from agentloop.recipes import cipher_agent, edit_costs
 from agentloop.recipes.cipher import Edited, Generate, Retrieve, context_of, wired
-from agentloop.types import Memory, Task
+from agentloop.types import Memory, Model, Task
 
 K = 5
 
@@ -59,6 +59,11 @@ class World(NamedTuple):
     user: Editor
     reads: Reads = "whole"
     seed: int = 0
+    overlooks: float = 0.0
+
+    def writer(self) -> Model:
+        """The one that writes, infers and aggregates."""
+        return scripted_writer(self.reads, overlooks=self.overlooks)
 
 
 def cipher(k: int, embedder: Callable[[World], Any] = lambda world: None) -> Callable[[World, Path], Any]:
@@ -66,25 +71,25 @@ def cipher(k: int, embedder: Callable[[World], Any] = lambda world: None) -> Cal
 
     def build(world: World, folder: Path) -> Any:
         memory = PreferenceMemory(folder, embedder=embedder(world))
-        return cipher_agent(model=scripted_writer(world.reads), user=world.user, memory=memory, k=k)
+        return cipher_agent(model=world.writer(), user=world.user, memory=memory, k=k)
 
     return build
 
 
 def without(world: World, folder: Path) -> Any:
-    return cipher_agent(model=scripted_writer(world.reads), user=world.user, memory=None)
+    return cipher_agent(model=world.writer(), user=world.user, memory=None)
 
 
 def oracle(world: World, folder: Path) -> Any:
     wanted = {context_of(task): world.user.preference(task.public["label"]) for task in world.tasks}
-    return cipher_agent(model=scripted_writer(world.reads), user=world.user, memory=Known(wanted), k=1)
+    return cipher_agent(model=world.writer(), user=world.user, memory=Known(wanted), k=1)
 
 
 def agnostic(first: bool) -> Callable[[World, Path], Any]:
     """One preference for all contexts: from the last five rounds, or once from the first five."""
 
     def build(world: World, folder: Path) -> Any:
-        infer = InferFromEdits(scripted_writer(world.reads), once=first)
+        infer = InferFromEdits(world.writer(), once=first)
         return control(world, Recent(first=first), aggregate=infer)
 
     return build
@@ -94,7 +99,7 @@ def raw_edits(k: int, *, accepted: bool = True) -> Callable[[World, Path], Any]:
     """The ``k`` closest edits themselves are shown."""
 
     def build(world: World, folder: Path) -> Any:
-        act = WriteLike(scripted_writer(world.reads))
+        act = WriteLike(world.writer())
         memory = PreferenceMemory(folder)
         return control(world, memory, k=k, aggregate=PassOn(), act=act, accepted=accepted)
 
@@ -103,7 +108,7 @@ def raw_edits(k: int, *, accepted: bool = True) -> Callable[[World, Path], Any]:
 
 def control(world: World, memory: Memory, *, k: int = K, accepted: bool = True, **nodes: Any) -> Any:
     """An agent that keeps edits, with nodes of its own."""
-    model, prompts = scripted_writer(world.reads), Prompts()
+    model, prompts = world.writer(), Prompts()
     usual = {"act": Generate(model, prompts=prompts), "edit": Judge(Edited(world.user))}
     learn = KeepEdits(memory, model, prompts=prompts, accepted=accepted)
     return wired(retrieve=Retrieve(memory, k=k), learn=learn, **{**usual, **nodes}).compile(name="control")
@@ -130,6 +135,14 @@ ARMS: Mapping[str, Callable[[World, Path], Any]] = {
     "CIPHER k=5, scrambled": cipher(K, scrambled),
 }
 """Every arm, as a function of the world and a folder for its memory."""
+
+READERS: Mapping[str, tuple[Reads, float]] = {
+    "whole": ("whole", 0.0),
+    "one": ("one", 0.0),
+    "changed": ("changed", 0.0),
+    "fallible": ("whole", 0.1),
+}
+"""What the writer sees in an edit, and the chance that it overlooks a style there."""
 
 
 def measure(name: str, world: World, *, late: int = 30) -> Arm:
@@ -167,27 +180,27 @@ def _alike(one: frozenset[str], other: frozenset[str]) -> float:
     return len(one & other) / len(one | other) if one | other else 1.0
 
 
-def ours(rounds: int, seed: int, *, own: int = 3, reads: Reads = "whole") -> World:
+def ours(rounds: int, seed: int, *, own: int = 3, reads: Reads = "whole", overlooks: float = 0.0) -> World:
     """A world of our own texts and preferences."""
-    return World(writing_tasks(rounds, seed=seed, own=own), Editor(), reads, seed)
+    return World(writing_tasks(rounds, seed=seed, own=own), Editor(), reads, seed, overlooks)
 
 
-def real(rounds: int, seed: int, *, reads: Reads = "whole") -> World:
+def real(rounds: int, seed: int, *, reads: Reads = "whole", overlooks: float = 0.0) -> World:
     """A world of real texts and PRELUDE's preferences."""
     named_by = os.environ.get("AGENTLOOP_DATA")
     if not named_by:
         raise SystemExit("set AGENTLOOP_DATA to the folder of the real data sets")
     data = Path(named_by)
-    return World(real_tasks(data, rounds, seed=seed), Editor(preferences(data)), reads, seed)
+    return World(real_tasks(data, rounds, seed=seed), Editor(preferences(data)), reads, seed, overlooks)
 
 
 def compare(make: Callable[..., World], rounds: int, seeds: int) -> str:
     """Every arm on every seed, for each way of reading edits."""
     parts = []
-    for reads in ("whole", "one", "changed"):
-        worlds = [make(rounds, seed, reads=reads) for seed in range(seeds)]
-        found = {name: [measure(name, world) for world in worlds] for name in ARMS}
-        parts.append(tables(found, rounds=rounds, reads=reads))
+    for name, (reads, overlooks) in READERS.items():
+        worlds = [make(rounds, seed, reads=reads, overlooks=overlooks) for seed in range(seeds)]
+        found = {arm: [measure(arm, world) for world in worlds] for arm in ARMS}
+        parts.append(tables(found, rounds=rounds, reads=name))
         print(parts[-1], flush=True)
     return "\n\n".join(parts)
 
@@ -235,8 +248,10 @@ kind. Accuracy: the share of kept preferences nearest, by their styles, to those
 Tokens: the agent's calls, in and out. Raw edits are shown to a writer that reads each of them as well as it
 infers; at the same number of contexts it then writes as with CIPHER wherever an accepted text shows all that
 was wanted (`whole`, `one`), and what CIPHER saves there is tokens; where an edit shows only what is new
-(`changed`), an accepted text shows nothing, and CIPHER's rule to keep the preference used is what counts.
-Scrambled: every context has the vector of another one.""",
+(`changed`), an accepted text shows nothing, and CIPHER's rule to keep the preference used is what counts. A
+reader that now and then overlooks a style (`fallible`) reads raw edits anew, and errs anew, at every text; a
+preference was read once, and was kept because a text written to it was accepted. That what is stated is never
+overlooked is an assumption of the simulation. Scrambled: every context has the vector of another one.""",
     "real": """### The same on real texts with PRELUDE's preferences
 
 ```

@@ -14,6 +14,7 @@ TOLD = {
     "whole": "The reader sees in an edit every style of the edited text",
     "one": "The reader sees in an edit what was there, and of what is new only one style",
     "changed": "The reader sees in an edit what is new, and nothing else",
+    "fallible": "The reader sees every style of the edited text, and overlooks each one time in ten",
 }
 OURS = ("CIPHER k=1", "CIPHER k=5")
 

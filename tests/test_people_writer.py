@@ -226,6 +226,30 @@ def test_shown_raw_edits_the_writer_reads_them_as_it_would_to_infer() -> None:
     assert reply(scripted_writer(), shown) == in_style("questions")
 
 
+def test_a_fallible_reader_overlooks_styles_of_edits_at_its_rate_and_each_prompt_alike() -> None:
+    writer = scripted_writer(overlooks=0.3)
+    after = in_style("bullets", "emotion", "emojis")
+    prompts = [asked("cipher_infer", edits=edit(f"{STORM} {number}.", after)) for number in range(200)]
+    replies = [reply(writer, shown) for shown in prompts]
+    assert replies == [reply(writer, shown) for shown in prompts]
+    seen = [named(each) for each in replies]
+    assert all(each <= frozenset({"bullets", "emotion", "emojis"}) for each in seen)
+    assert 0.62 < sum(map(len, seen)) / 600 < 0.78
+
+
+def test_a_style_that_is_stated_is_never_overlooked() -> None:
+    told = asked("cipher", task=summary_task("t", STORM, "notice").prompt, preference="emojis")
+    assert reply(scripted_writer(overlooks=1.0), told) == in_style("emojis")
+    listed = asked("cipher_aggregate", preferences="- emojis")
+    assert reply(scripted_writer(overlooks=1.0), listed) == "emojis"
+
+
+@pytest.mark.parametrize("chance", [-0.1, 1.5])
+def test_a_chance_to_overlook_beyond_its_range_is_refused(chance: float) -> None:
+    with pytest.raises(BadInput, match="from 0 to 1"):
+        scripted_writer(overlooks=chance)
+
+
 def test_a_way_of_reading_that_is_not_known_is_refused() -> None:
     with pytest.raises(BadInput, match="whole, one, changed; got 'all'"):
         scripted_writer("all")  # type: ignore[arg-type]
