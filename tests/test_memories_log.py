@@ -1,5 +1,6 @@
 """The append-only file under a memory."""
 
+import gc
 import logging
 import threading
 from pathlib import Path
@@ -105,3 +106,9 @@ def test_a_closed_log_says_so(path: Path) -> None:
     log.close()
     with pytest.raises(BadInput, match="was closed"):
         log.append(event(1))
+
+
+def test_a_log_that_nobody_holds_any_more_gives_its_lock_back(path: Path) -> None:
+    Log(path).append(event(1))
+    gc.collect()
+    assert [each["number"] for each in Log(path).new_events()] == [1]

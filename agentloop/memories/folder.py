@@ -7,6 +7,8 @@ and each has a log of its own: ``corrections.jsonl``, ``corrections-2.jsonl`` an
 from __future__ import annotations
 
 import os
+import weakref
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,13 +24,13 @@ class MemoryFolder:
         self.path = path
         self.log: Log | None = None
         self._others: dict[Path, Log] = {}
-        self._lock: int | None = None
+        self._unlock: Callable[[], object] = lambda: None
         if read_only:
             if not path.is_dir():
                 raise BadInput(f"no memory in {path}: there is no such folder; a writer makes it")
             return
         path.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(path, shared=shared)
+        self._unlock = weakref.finalize(self, os.close, _locked(path, shared=shared))
         self.log = self._own_log(shared=shared)
 
     def new_events(self) -> list[dict[str, Any]]:
@@ -40,6 +42,7 @@ class MemoryFolder:
             if path not in self._others:
                 self._others[path] = Log(path, read_only=True)
             events += self._others[path].new_events()
+        events = [part for event in events for part in _parts(event)]
         late = {"embedder": 0, "recorded": 0}
         return sorted(events, key=lambda event: (late.get(event["event"], 1), event.get("at", "")))
 
@@ -51,6 +54,14 @@ class MemoryFolder:
             )
         self.log.append({**event, "at": now()})
 
+    def append_together(self, events: Sequence[dict[str, Any]]) -> None:
+        """Write several events as one line: after a kill there are all of them or none.
+
+        An event that has a time keeps it; ``new_events`` gives them back one by one.
+        """
+        at = now()
+        self.append({"event": "together", "events": [{"at": at, **event} for event in events]})
+
     def sync(self) -> None:
         """Wait until the disk has what was appended."""
         if self.log is not None:
@@ -60,9 +71,7 @@ class MemoryFolder:
         """Give files and locks back. A second time does nothing."""
         for log in [*self._others.values(), *([self.log] if self.log else [])]:
             log.close()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._unlock()
 
     def _own_log(self, *, shared: bool) -> Log:
         """The first log that no other process has open; a sole writer has the first."""
@@ -76,6 +85,11 @@ class MemoryFolder:
                     self.close()
                     raise
             number += 1
+
+
+def _parts(event: dict[str, Any]) -> list[dict[str, Any]]:
+    """What one line holds: an event, or several that were written together."""
+    return list(event["events"]) if event["event"] == "together" else [event]
 
 
 def now() -> str:

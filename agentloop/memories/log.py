@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class Log:
         self._synced = 0
         flags = os.O_RDONLY if read_only else os.O_RDWR | os.O_CREAT | os.O_APPEND
         self._file: int | None = os.open(path, flags, 0o644)
+        self._close = weakref.finalize(self, os.close, self._file)
         if not read_only:
             if not lock(self._file):
                 self.close()
@@ -86,11 +88,10 @@ class Log:
             self._synced = reached
 
     def close(self) -> None:
-        """Give the file and its lock back. A second time does nothing."""
+        """Give the file and its lock back, as also happens when nobody holds this object any more."""
         with self._mutex:
-            if self._file is not None:
-                os.close(self._file)
-                self._file = None
+            self._close()
+            self._file = None
 
     def _open(self) -> int:
         if self._file is None:

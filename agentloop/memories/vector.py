@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,7 +40,8 @@ class VectorIndex:
     """One Chroma collection with cosine distance and no embedder of Chroma's."""
 
     def __init__(self, client: Any, identity: Identity) -> None:
-        self._client = client
+        self._close = weakref.finalize(self, getattr(client, "close", lambda: None))
+        self._close.atexit = False
         about = {"embedder": identity.name, "version": identity.version, "dimension": identity.dimension or 0}
         self._collection = client.get_or_create_collection(
             _NAME,
@@ -111,10 +113,15 @@ class VectorIndex:
                     metadatas=[_metadata(each) for each in part],
                 )
 
-    def update(self, correction: Correction) -> None:
-        """Write a correction's scope, provenance and status anew."""
+    def update(self, correction: Correction, row: Vectors | None = None) -> None:
+        """Write a correction's words, scope, provenance and status anew, and its vector where one is given."""
         with _damage(_NAME):
-            self._collection.update(ids=[correction.id], metadatas=[_metadata(correction)])
+            self._collection.update(
+                ids=[correction.id],
+                embeddings=None if row is None else [row],
+                documents=[correction.text],
+                metadatas=[_metadata(correction)],
+            )
 
     def remove(self, ids: Sequence[str]) -> None:
         """Delete rows."""
@@ -157,9 +164,8 @@ class VectorIndex:
             page *= 4
 
     def close(self) -> None:
-        """Let the client go."""
-        with contextlib.suppress(AttributeError):
-            self._client.close()
+        """Let the client go, as also happens when nobody holds this object any more."""
+        self._close()
 
     def _page(self, query: Vectors, size: int, records: bool) -> list[Hit]:
         include = ["distances", "metadatas"] if records else ["distances"]
