@@ -68,11 +68,12 @@ class _Draft:
             self._attempt(number)[kind] = value
 
     def finish(self, run: str, task: Task, end: dict[str, Any]) -> Trajectory:
-        attempts = tuple(
-            _attempt(self.name, task, number, parts)
-            for number, parts in sorted(self.attempts.items())
-            if "attempt" in parts
-        )
+        drafted = {number: parts for number, parts in sorted(self.attempts.items()) if "attempt" in parts}
+        for number, parts in drafted.items():
+            # Noted on one that was judged and followed, an error was of its reflection or made good since.
+            if "feedback" in parts and (end["stop_reason"] != "error" or number != max(drafted)):
+                parts.pop("error", None)
+        attempts = tuple(_attempt(self.name, task, number, parts) for number, parts in drafted.items())
         chosen = next((each for each in attempts if each.number == end.get("chosen")), None)
         usage = Usage()
         for call in self.calls:
@@ -88,6 +89,7 @@ class _Draft:
             passed=chosen.passed if chosen else None,
             stop_reason=end["stop_reason"],
             stop_signal=end.get("stop_signal", "none"),
+            error=end.get("error"),
             usage=usage,
         )
 
@@ -117,7 +119,7 @@ def _attempt(trajectory: str, task: Task, number: int, parts: dict[str, Any]) ->
         reflection=Reflection.from_dict(parts["reflection"]) if parts.get("reflection") else None,
         recalled=tuple(noted.get("recalled", ())),
         follows=parts.get("follows"),
-        error=noted.get("error"),
+        error=noted.get("error") or parts.get("error"),
         usage=usage,
         score=score,
         passed=has_passed(score, feedback),

@@ -73,6 +73,7 @@ class Figures:
     first_passed: int = 0
     attempts: int = 0
     errors: Counter[str] = field(default_factory=Counter)
+    first_error: str = ""
     stopped: Counter[str] = field(default_factory=Counter)
     signals: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
@@ -101,12 +102,17 @@ class Figures:
         texts = [attempt.text.strip() for attempt in trajectory.attempts]
         self.retries += max(0, len(texts) - 1)
         self.repeated += len(texts) - len(set(texts))
+        self._add_error(trajectory.error)
         for attempt in trajectory.attempts:
             self._add_attempt(attempt)
 
+    def _add_error(self, error: str | None) -> None:
+        if error:
+            self.errors[error.split(":", 1)[0]] += 1
+            self.first_error = self.first_error or " ".join(error.split())
+
     def _add_attempt(self, attempt: Attempt) -> None:
-        if attempt.error:
-            self.errors[attempt.error.split(":", 1)[0]] += 1
+        self._add_error(attempt.error)
         if attempt.feedback is not None:
             self.privileged |= attempt.feedback.privileged
             self.parse_failures += attempt.feedback.items.get("parse") == "failed"
@@ -142,7 +148,7 @@ class Figures:
         if self.unfinished:
             lines.append(f"  {self.unfinished} unfinished, counted neither as passed nor as failed")
         if self.errors:
-            lines.append(f"  errors: {_counted(self.errors)}")
+            lines.append(f"  errors: {_counted(self.errors)}; the first: {self.first_error:.300}")
         if self.parse_failures:
             lines.append(f"  critic replies that could not be parsed: {self.parse_failures}")
         return "\n".join(lines)

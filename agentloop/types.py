@@ -211,7 +211,8 @@ class Attempt(Record):
 class Trajectory(Record):
     """One chain of attempts at one task: the unit that is logged and exported.
 
-    ``chosen`` is the number of the attempt that counts. ``calls`` holds every model call made on
+    ``chosen`` is the number of the attempt that counts. ``error`` is one that ended the trajectory outside
+    its attempts, as in a node of one's own or in the memory. ``calls`` holds every model call made on
     the way, so that a row can be made from the trajectory alone.
     """
 
@@ -226,6 +227,7 @@ class Trajectory(Record):
     passed: bool | None = None
     stop_reason: str = ""
     stop_signal: StopSignal = "none"
+    error: str | None = None
     usage: Usage = field(default_factory=Usage)
 
     def call(self, place: str) -> Call:
