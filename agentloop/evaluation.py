@@ -275,7 +275,8 @@ class _OtherTask:
 
     def __init__(self, told: Mapping[str, Attempt], seed: int) -> None:
         failed = [each for each in told.values() if each.feedback and each.feedback.verdict != "pass"]
-        self.pool = [(each.task.id, each.feedback.text) for each in failed if each.feedback]
+        # In an order of its own: which attempt was finished first differs from run to run.
+        self.pool = sorted((each.task.id, each.feedback.text) for each in failed if each.feedback)
         self.seed = seed
 
     def __call__(self, attempt: Attempt, own: Feedback) -> Feedback:

@@ -1,5 +1,6 @@
 """evaluate(): the conditions share what they must and differ in words alone; compare()."""
 
+import asyncio
 import json
 from functools import partial
 from pathlib import Path
@@ -105,6 +106,21 @@ def test_another_tasks_words_are_never_this_tasks_and_chance_fits_are_counted(ev
                 assert not attempt.feedback.text.endswith(f"word{each.task.id[1:]}.")
     assert evaluation.other_told > 0
     assert evaluation.fitting == 0
+
+
+def test_which_other_tasks_words_are_told_does_not_depend_on_who_finished_first(tmp_path: Path) -> None:
+    def told(folder: str, sign: int) -> list[str]:
+        @sees_hidden
+        async def in_its_time(attempt: Attempt) -> Feedback:
+            await asyncio.sleep(0.002 * (20 + sign * (attempt.task.hidden["number"] - 20)))
+            return names_the_word(attempt)
+
+        agent = builder(ScriptedModel(listens))
+        evaluate(agent, TASKS, critic=in_its_time, folder=tmp_path / folder, concurrency=40)
+        run = Run(tmp_path / folder / "other_task").trajectories()
+        return sorted(f"{a.id} {a.feedback.text}" for each in run for a in each.attempts if a.feedback)
+
+    assert told("forwards", 1) == told("backwards", -1)
 
 
 def test_best_of_n_shows_no_earlier_attempt_and_stops_by_the_same_signal(evaluation: Evaluation) -> None:
