@@ -117,6 +117,7 @@ def test_what_was_mended_stays_mended_when_only_the_last_attempt_is_shown() -> N
     [
         ("colour: `teal` is wanted, got `red`.", ["colour"]),
         ("colour: `red` is wanted, got `blue`.", []),
+        ("colour: `sand` is wanted, got `teal`.", []),
         ("size: `M` is wanted, nothing was chosen. price: `at most $24.00` is wanted.", ["size", "price"]),
         ("It's not MMM, and $124.00 is wanted.", []),
         ("feature hand glazed: `hand glazed` is wanted. Right already: colour (`teal`).", ["feature"]),

@@ -30,6 +30,7 @@ _GOAL = re.compile(
     r"Options: (?P<options>.+?)\. Price: at most \$(?P<price>[\d,.]+)\."
 )
 _NOTE = re.compile(r"Candidate (\d+), minding (.*)\.")
+_GOT = re.compile(r"\bgot (?:`[^`]*`|[^.`]*)")
 _KEPT = re.compile(r"\bRight already\b.*", re.DOTALL)
 _QUOTES_WISHES = re.compile(r"\bis wanted\b|\bwanted\b.*\bgot\b", re.IGNORECASE)
 
@@ -131,7 +132,7 @@ class Shopper(ScriptedModel):
 
 def named_in(feedback: str, wanted: Wanted) -> list[str]:
     """The constraints of one's own goal that words say are not met."""
-    told = _KEPT.sub("", feedback)
+    told = _GOT.sub("", _KEPT.sub("", feedback))
     values = {
         name: any(re.search(rf"(?<![\w$]){re.escape(value)}(?!\w)", told) for value in each)
         for name, each in wanted.values().items()
