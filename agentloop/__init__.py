@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from agentloop.loop import aimprove, improve
     from agentloop.models import ChatModel, ScriptedModel
     from agentloop.prompts import Prompts
+    from agentloop.replaying import areplay, replay
     from agentloop.run import Run
+    from agentloop.scoping import scoped
     from agentloop.stopping import oracle, stuck
     from agentloop.types import (
         Attempt,
@@ -53,6 +55,7 @@ __getattr__, __dir__ = lazy(
         "Usage": "types",
         "aevaluate": "evaluation",
         "aimprove": "loop",
+        "areplay": "replaying",
         "compare": "evaluation",
         "evaluate": "evaluation",
         "improve": "loop",
@@ -61,6 +64,8 @@ __getattr__, __dir__ = lazy(
         "oracle": "stopping",
         "reflect_and_retry": "graph",
         "reflect_and_retry_graph": "graph",
+        "replay": "replaying",
+        "scoped": "scoping",
         "sees_hidden": "hidden",
         "stuck": "stopping",
     },
@@ -86,6 +91,7 @@ __all__ = [
     "__version__",
     "aevaluate",
     "aimprove",
+    "areplay",
     "compare",
     "evaluate",
     "improve",
@@ -94,6 +100,8 @@ __all__ = [
     "oracle",
     "reflect_and_retry",
     "reflect_and_retry_graph",
+    "replay",
+    "scoped",
     "sees_hidden",
     "stuck",
 ]

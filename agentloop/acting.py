@@ -34,7 +34,8 @@ class Act:
     """Make one attempt: the model answers, or acts in a session until done, or ``max_steps`` times.
 
     ``sampling`` goes with every request. A recipe that shows its model something else overrides
-    ``conversation``; one whose next answer need not be asked for overrides ``reply``.
+    ``conversation``; one whose next answer need not be asked for, or is asked for several times,
+    overrides ``reply``; ``action``, ``aside`` and ``ends`` are for episodes with rules of their own.
     """
 
     def __init__(
@@ -97,6 +98,18 @@ class Act:
     async def reply(self, messages: Sequence[Message], earlier: Sequence[Attempt], run: RunContext) -> Reply:
         """The next action or answer: the model's, asked for here."""
         return (await run.ask(self.model, messages, **self.sampling))[0]
+
+    def action(self, reply: Reply) -> str:
+        """What of a reply is done in the session: all of it."""
+        return reply.text
+
+    def aside(self, action: str) -> str | None:
+        """What an action brings that the environment has no part in; None where it is for the environment."""
+        return None
+
+    def ends(self, steps: Sequence[Step]) -> bool:
+        """Whether the episode is to end here: when the same action brought the same observation."""
+        return len(steps) > 1 and _same(steps[-2], steps[-1])
 
     def observation(self, step: Step) -> Message:
         """An observation as a message."""
@@ -173,15 +186,16 @@ class _Trial:
         instructions = getattr(session.session, "instructions", None)
         messages = self._conversation(await session.prompt(), instructions)
         for _ in range(self.act.max_steps):
+            if self.act.ends(self.steps):
+                break
             with boundary("model") as caught:
                 reply = await self._ask(messages)
             if caught.error:
                 self.error = caught.error
                 return
-            step = await self._step(session, reply.text)
-            repeats = bool(self.steps) and _same(self.steps[-1], step)
+            step = await self._step(session, self.act.action(reply))
             self.steps.append(step)
-            if step.done or repeats:
+            if step.done:
                 break
             messages = [*messages, {"role": "assistant", "content": step.action}, self.act.observation(step)]
         await self._final(session)
@@ -192,27 +206,30 @@ class _Trial:
         )
 
     async def _ask(self, messages: list[Message]) -> Reply:
-        place = self.scope.peek()
+        made = self.scope.made
         reply = await self.act.reply(messages, self.earlier, self.run)
-        if self.scope.peek() != place:
-            self.calls.append(place)
+        if self.scope.made != made:
+            self.calls.append(self.scope.latest())  # of several, the last is the one that was used
         self.text = reply.text
         self.usage = self.usage + reply.usage
         return reply
 
     async def _step(self, session: OpenSession, action: str) -> Step:
-        place = self.scope.place()
+        place, aside = self.scope.place(), self.act.aside(action)
 
         async def make() -> Step:
+            call = self.calls[-1] if self.calls else None
+            if aside is not None:
+                return Step(action=action, observation=aside, call=call)
             await self._apply(session)
             began = time.perf_counter()
             step = await session.step(action)
             seconds = step.seconds or round(time.perf_counter() - began, 6)
-            return step.replace(seconds=seconds, call=self.calls[-1] if self.calls else None)
+            return step.replace(seconds=seconds, call=call)
 
         replayed = self.run.replays(place)
         step = await self.run.once(place, digest(redact(action)), make, kind="step")
-        if replayed:
+        if replayed and aside is None:
             self.unapplied.append(step)
         return step
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agentloop.commands.memory_command import memory_app
 from agentloop.commands.options import (
     ApiBase,
     Attempts,
@@ -25,6 +26,7 @@ from agentloop.commands.options import (
     Database,
     Dollars,
     DryRun,
+    EmbedderName,
     Environment,
     Json,
     Level,
@@ -34,6 +36,7 @@ from agentloop.commands.options import (
     Model,
     Observation,
     Out,
+    Policy,
     ReflectFlag,
     Screenshots,
     Seconds,
@@ -63,7 +66,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-memory_app = typer.Typer(help="Look at what a memory keeps, and mend it.", no_args_is_help=True)
 app.add_typer(memory_app, name="memory")
 app.command()(train)
 
@@ -91,6 +93,8 @@ def run(
     critic: Critic = "auto",
     level: Level = "explained",
     memory: MemoryFolder = None,
+    embedder: EmbedderName = "hashing",
+    policy: Policy = "corrections",
     attempts: Attempts = 3,
     samples: Annotated[int, typer.Option(help="trajectories of each task")] = 1,
     max_steps: MaxSteps = None,
@@ -140,7 +144,13 @@ def evaluate(
     critic: Critic = "auto",
     level: Level = "explained",
     memory: MemoryFolder = None,
+    embedder: EmbedderName = "hashing",
+    policy: Policy = "corrections",
     teach: Annotated[str | None, typer.Option(help="tasks that the memory learns from first")] = None,
+    teach_count: Annotated[int | None, typer.Option(help="take only so many of those")] = None,
+    conditions: Annotated[
+        str | None, typer.Option(help="only these, such as first,verbal; 'first' alone measures the memory")
+    ] = None,
     attempts: Attempts = 3,
     max_steps: MaxSteps = None,
     reflect: ReflectFlag = False,
@@ -163,7 +173,16 @@ def evaluate(
     wanted = _wanted(locals())
     budget = _budget(budget_calls, budget_tokens, budget_dollars, budget_seconds)
     settings: dict[str, Any] = {"concurrency": concurrency, "seed": seed, "budget": budget}
-    running.evaluate(wanted, tasks, out, teach=teach, count=count, settings=settings, as_json=json)
+    asked = running.Measured(
+        tasks=tasks,
+        count=count,
+        out=out,
+        teach=teach,
+        teach_count=teach_count,
+        conditions=conditions,
+        as_json=json,
+    )
+    running.evaluate(wanted, asked, settings=settings)
 
 
 @app.command()
@@ -241,39 +260,6 @@ def export(
         yes_push=yes_push,
     )
     exporting.export(folder, wanted, as_json=json)
-
-
-@memory_app.command("list")
-def memory_list(
-    folder: Annotated[Path, typer.Argument(help="folder of a memory")], json: Json = False
-) -> None:
-    """List what the memory keeps."""
-    from agentloop.commands import keeping
-
-    keeping.show_all(folder, as_json=json)
-
-
-@memory_app.command("show")
-def memory_show(
-    folder: Annotated[Path, typer.Argument(help="folder of a memory")],
-    id: Annotated[str, typer.Argument(help="id of a correction, or its beginning")],
-    json: Json = False,
-) -> None:
-    """Show one correction with its scope, where it came from, and how it fared."""
-    from agentloop.commands import keeping
-
-    keeping.show(folder, id, as_json=json)
-
-
-@memory_app.command("forget")
-def memory_forget(
-    folder: Annotated[Path, typer.Argument(help="folder of a memory")],
-    id: Annotated[str, typer.Argument(help="id of a correction, or its beginning")],
-) -> None:
-    """Forget one correction."""
-    from agentloop.commands import keeping
-
-    keeping.forget(folder, id)
 
 
 @memory_app.command("graduate")

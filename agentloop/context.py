@@ -67,6 +67,10 @@ class Scope:
         """The next place in this scope, left free."""
         return place_of(self.trajectory, self.attempt, self.node, self.made)
 
+    def latest(self) -> str:
+        """The place that was taken last."""
+        return place_of(self.trajectory, self.attempt, self.node, self.made - 1)
+
 
 @dataclass
 class RunContext:

@@ -7,29 +7,29 @@ critic's verdict; they differ only in what the agent is shown after a failure:
 - ``blind``: "try again"; ``binary``: that it was wrong; ``verbal``: the critic's words;
 - ``other_task``: the words that the critic said of another task;
 - ``best_of_n``: nothing, it samples anew until the signal says pass, with at least as many calls.
+
+What a memory buys is measured beside them: first attempts with and without it, and what it cost to fill.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Unpack
 
-from agentloop.bringing import bring
 from agentloop.budget import Meter
 from agentloop.comparing import Comparison, compare_results
+from agentloop.controls import OtherTask, Retold, Shared
 from agentloop.errors import BadInput
-from agentloop.hidden import may_see_hidden
 from agentloop.loop import Plan, Settings, carry_out, distinct
 from agentloop.prompts import Prompts
 from agentloop.reading import effects
 from agentloop.run import Figures, Run
 from agentloop.running import background
-from agentloop.types import Attempt, Critic, Feedback, Memory, Task, digest
+from agentloop.types import Critic, Memory, Task
 
 CONDITIONS = ("first", "blind", "binary", "verbal", "other_task", "best_of_n")
 
@@ -51,6 +51,41 @@ class AgentBuilder(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MemoryCost:
+    """What a memory cost: to fill it once, and at every first attempt with it beside one without."""
+
+    tasks: int
+    calls: int
+    tokens: int
+    dollars: float | None
+    tokens_a_task: float
+
+    @classmethod
+    def of(cls, lesson: Figures, without: Figures, taught: Figures) -> MemoryCost:
+        """The cost from the figures of the lesson and of the two arms."""
+        each = [_tokens(figures) / max(1, figures.trajectories) for figures in (without, taught)]
+        return cls(
+            tasks=lesson.trajectories,
+            calls=sum(lesson.calls.values()),
+            tokens=_tokens(lesson),
+            dollars=lesson.usage.dollars,
+            tokens_a_task=round(each[1] - each[0], 2),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The cost for programs."""
+        return asdict(self)
+
+    def summary(self) -> str:
+        """The cost in one line."""
+        paid = "" if not self.dollars else f", {self.dollars:.2f} dollars"
+        return (
+            f"learnt from {self.tasks} tasks by {self.calls:,} calls, {self.tokens:,} tokens{paid}; "
+            f"{self.tokens_a_task:+,.1f} tokens at every first attempt"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """The conditions in figures, and what verbal feedback gains over each of the others."""
 
@@ -59,6 +94,7 @@ class Evaluation:
     gains: Mapping[str, Comparison]
     memory: Mapping[str, Figures]
     memory_gain: Comparison | None
+    lesson: Figures | None
     best_of: int
     fitting: int
     other_told: int
@@ -68,6 +104,13 @@ class Evaluation:
         """Whether the figures rest on a critic that knew hidden data."""
         return any(figures.privileged for figures in self.conditions.values())
 
+    @property
+    def memory_cost(self) -> MemoryCost | None:
+        """What the memory cost; None when none was measured."""
+        if self.lesson is None:
+            return None
+        return MemoryCost.of(self.lesson, self.memory["without"], self.memory["with"])
+
     def to_dict(self) -> dict[str, Any]:
         """The evaluation for programs."""
         return {
@@ -75,6 +118,7 @@ class Evaluation:
             "gains": {name: comparison.to_dict() for name, comparison in self.gains.items()},
             "memory": {name: figures.to_dict() for name, figures in self.memory.items()},
             "memory_gain": self.memory_gain.to_dict() if self.memory_gain else None,
+            "memory_cost": self.memory_cost.to_dict() if self.memory_cost else None,
             "best_of": self.best_of,
             "other_task": {"told": self.other_told, "fitting": self.fitting},
             "privileged": self.privileged,
@@ -90,6 +134,7 @@ def evaluate(
     attempts: int = 3,
     memory: Memory | None = None,
     teach: Iterable[Task] = (),
+    conditions: Sequence[str] = CONDITIONS,
     **settings: Unpack[Settings],
 ) -> Evaluation:
     """Run the conditions over the same tasks; see ``aevaluate``. Works in a notebook too."""
@@ -102,6 +147,7 @@ def evaluate(
             attempts=attempts,
             memory=memory,
             teach=teach,
+            conditions=conditions,
             **settings,
         )
     )
@@ -116,15 +162,18 @@ async def aevaluate(
     attempts: int = 3,
     memory: Memory | None = None,
     teach: Iterable[Task] = (),
+    conditions: Sequence[str] = CONDITIONS,
     **settings: Unpack[Settings],
 ) -> Evaluation:
     """Run every condition over the same tasks, each in a folder of its own under ``folder``.
 
     With ``memory``, the agent first learns from the tasks in ``teach`` with verbal feedback; then its
-    first attempts at ``tasks`` with the memory are compared with those without. ``settings`` are those
-    of ``aimprove``; ``samples`` must be 1, ``progress`` is told of each condition's run.
+    first attempts at ``tasks`` with the memory are compared with those without, and ``memory_cost`` says
+    what that took. Fewer ``conditions`` cost less: with ``("first",)`` only the memory is measured.
+    ``settings`` are those of ``aimprove``; ``samples`` must be 1, ``progress`` is told of each run.
     """
     lesson, tasks = list(teach), distinct(tasks)
+    wanted = _known(conditions)
     if settings.get("samples", 1) != 1:
         raise BadInput(
             f"evaluate takes one sample a task, got samples={settings['samples']}; give more tasks"
@@ -134,12 +183,12 @@ async def aevaluate(
     work = _Work(
         agent=agent, tasks=tasks, critic=critic, folder=Path(folder), attempts=attempts, settings=settings
     )
-    runs = await work.conditions()
+    runs = await work.conditions(wanted)
     known = {name: run.figures for name, run in runs.items()}
     taught = await work.with_memory(memory, lesson) if memory is not None else None
     told = [
         attempt.feedback.items.get("fits")
-        for trajectory in runs["other_task"].trajectories()
+        for trajectory in (runs["other_task"].trajectories() if "other_task" in runs else ())
         for attempt in trajectory.attempts
         if attempt.feedback is not None and "fits" in attempt.feedback.items
     ]
@@ -147,8 +196,9 @@ async def aevaluate(
         folder=work.folder,
         conditions=known,
         gains=_gains(known),
-        memory={"without": known["first"], "with": taught.figures} if taught else {},
-        memory_gain=_memory_gain(known["first"], taught.figures) if taught else None,
+        memory={"without": known["first"], "with": taught[1].figures} if taught else {},
+        memory_gain=_memory_gain(known["first"], taught[1].figures) if taught else None,
+        lesson=taught[0].figures if taught else None,
         best_of=work.best_of,
         fitting=sum(each == "yes" for each in told),
         other_told=sum(each != "none" for each in told),
@@ -186,8 +236,8 @@ class _Work:
             progress=settings.get("progress"),
         )
 
-    async def conditions(self) -> dict[str, Run]:
-        """Run the conditions, the shared first attempt before the others."""
+    async def conditions(self, wanted: Sequence[str]) -> dict[str, Run]:
+        """Run the conditions that are wanted, the shared first attempt before the others."""
         texts = Prompts()
         first = await self._run("first", self.critic, attempts=1)
         told = {
@@ -198,25 +248,27 @@ class _Work:
         }
         made = effects(first.folder / "journal.jsonl", attempt=1, node="act")
         self.base = replace(self.base, given=made.get)
-        shared = _Shared(self.critic, told)
-        blind = _Retold(shared, lambda attempt, own: own.replace(text=texts.render("again"), kind="unary"))
-        binary = _Retold(shared, lambda attempt, own: own.replace(text=texts.render("binary"), kind="binary"))
+        shared = Shared(self.critic, told)
+        blind = Retold(shared, lambda attempt, own: own.replace(text=texts.render("again"), kind="unary"))
+        binary = Retold(shared, lambda attempt, own: own.replace(text=texts.render("binary"), kind="binary"))
+        verbal = Retold(shared, lambda attempt, own: own)
+        other = Retold(shared, OtherTask(told, self.base.seed))
         runs = {"first": first}
-        runs["blind"] = await self._run("blind", blind)
-        runs["binary"] = await self._run("binary", binary)
-        runs["verbal"] = await self._run("verbal", _Retold(shared, lambda attempt, own: own))
-        runs["other_task"] = await self._run("other_task", _Retold(shared, _OtherTask(told, self.base.seed)))
-        self.best_of = equal_calls(first, runs["verbal"])
-        runs["best_of_n"] = await self._run("best_of_n", blind, attempts=self.best_of, history=0)
+        for name, critic in (("blind", blind), ("binary", binary), ("verbal", verbal), ("other_task", other)):
+            if name in wanted:
+                runs[name] = await self._run(name, critic)
+        if "best_of_n" in wanted:
+            self.best_of = equal_calls(first, runs["verbal"])
+            runs["best_of_n"] = await self._run("best_of_n", blind, attempts=self.best_of, history=0)
         return runs
 
-    async def with_memory(self, memory: Memory, lesson: list[Task]) -> Run:
-        """Learn from the lesson, then try the tasks once, with the memory."""
+    async def with_memory(self, memory: Memory, lesson: list[Task]) -> tuple[Run, Run]:
+        """Learn from the lesson, then try the tasks once, with the memory: both runs."""
         plain = replace(self.base, given=lambda place: None)
         self.base = replace(plain, tasks=distinct(lesson))
-        await self._run("teach", self.critic, memory=memory)
+        taught = await self._run("teach", self.critic, memory=memory)
         self.base = plain
-        return await self._run("with_memory", self.critic, attempts=1, memory=memory)
+        return taught, await self._run("with_memory", self.critic, attempts=1, memory=memory)
 
     async def _run(
         self,
@@ -233,62 +285,18 @@ class _Work:
         return await carry_out(replace(self.base, agent=agent, folder=self.folder / name))
 
 
-class _Shared:
-    """The critic; what it said of the shared first attempts is not asked for again."""
-
-    def __init__(self, critic: Critic, told: Mapping[str, Attempt]) -> None:
-        self.critic = critic
-        self.told = told
-        self.sees_hidden = may_see_hidden(critic)
-        self.signal = getattr(critic, "signal", "public")
-
-    async def __call__(self, attempt: Attempt) -> Feedback:
-        """What the critic says of the attempt."""
-        known = self.told.get(attempt.id)
-        if known is not None and known.text == attempt.text and known.feedback is not None:
-            return known.feedback
-        return await bring(self.critic, attempt)
+def _known(conditions: Sequence[str]) -> Sequence[str]:
+    """The conditions to run; BadInput names one that there is not, or that lacks another."""
+    for name in conditions:
+        if name not in CONDITIONS:
+            raise BadInput(f"no condition named {name!r}; known: {', '.join(CONDITIONS)}")
+    if "best_of_n" in conditions and "verbal" not in conditions:
+        raise BadInput("best_of_n is given as many calls as verbal takes; add verbal to the conditions")
+    return conditions
 
 
-class _Retold:
-    """The critic's verdict in other words: a pass stays as it is."""
-
-    def __init__(self, critic: _Shared, words: Callable[[Attempt, Feedback], Feedback]) -> None:
-        self.inner = critic
-        self.words = words
-        self.sees_hidden = critic.sees_hidden
-        self.signal = critic.signal
-
-    async def __call__(self, attempt: Attempt) -> Feedback:
-        """The verdict on the attempt with the words of this condition."""
-        own = await self.inner(attempt)
-        return own if own.verdict == "pass" else self.words(attempt, own)
-
-
-class _OtherTask:
-    """Words that the critic said of another task, drawn anew for every attempt.
-
-    ``items["fits"]`` says whether a sentence of them is also what the critic says here: by chance
-    another task's words can be right. It says ``none`` where no other task failed, so that there are
-    no words to tell; "try again" then stands in for them.
-    """
-
-    def __init__(self, told: Mapping[str, Attempt], seed: int) -> None:
-        failed = [each for each in told.values() if each.feedback and each.feedback.verdict != "pass"]
-        # In an order of its own: which attempt was finished first differs from run to run.
-        self.pool = sorted((each.task.id, each.feedback.text) for each in failed if each.feedback)
-        self.seed = seed
-
-    def __call__(self, attempt: Attempt, own: Feedback) -> Feedback:
-        """Another task's words."""
-        draw = random.Random(digest(str(self.seed), attempt.id))
-        others = [text for task, text in self.pool if task != attempt.task.id]
-        if not others:
-            again = Prompts().render("again")
-            return own.replace(text=again, kind="unary", items={**own.items, "fits": "none"})
-        text = draw.choice(others)
-        fits = bool(_sentences(text) & _sentences(own.text))
-        return own.replace(text=text, items={**own.items, "fits": "yes" if fits else "no"}, spans=())
+def _tokens(figures: Figures) -> int:
+    return figures.usage.tokens_in + figures.usage.tokens_out
 
 
 def equal_calls(first: Run, verbal: Run) -> int:
@@ -307,19 +315,17 @@ def _memory_gain(without: Figures, taught: Figures) -> Comparison | None:
 
 
 def _gains(known: Mapping[str, Figures]) -> dict[str, Comparison]:
-    """Each condition against verbal, and blind against other words, over the tasks that both finished."""
+    """Each condition against verbal, and blind against other words, over the tasks that both finished.
+
+    Pairs of which one was not wanted are left out.
+    """
     pairs = {name: (name, "verbal") for name in CONDITIONS if name != "verbal"}
     pairs["other_task over blind"] = ("blind", "other_task")
     return {
         name: compare_results(known[first].results, known[second].results)
         for name, (first, second) in pairs.items()
-        if set(known[first].results) & set(known[second].results)
+        if {first, second} <= set(known) and set(known[first].results) & set(known[second].results)
     }
-
-
-def _sentences(text: str) -> set[str]:
-    parts = text.replace("\n", ". ").replace("; ", ". ").split(". ")
-    return {part.strip(" .").lower() for part in parts if part.strip(" .")}
 
 
 def compare(first: str | Path | Run, second: str | Path | Run) -> Comparison:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from langgraph.runtime import Runtime
 
@@ -13,10 +13,12 @@ from agentloop.bringing import bring
 from agentloop.context import RunContext
 from agentloop.hidden import leaks, public_attempt
 from agentloop.journal import place_of
-from agentloop.state import MemoryFailed, State, boundary, run_id
+from agentloop.state import MemoryFailed, State, boundary, run_id, use_of
 from agentloop.types import Attempt, Correction, Memory, Source, correction_id, digest
 
 logger = logging.getLogger(__name__)
+
+LEAKS = "it quotes hidden data of its task"
 
 Distiller: TypeAlias = Callable[[Sequence[Attempt]], Sequence[Correction] | Awaitable[Sequence[Correction]]]
 """Makes corrections of the attempts of a trajectory whose last one passed."""
@@ -39,48 +41,74 @@ class Distil:
         with run.at(best.trajectory, best.number, "distil"), boundary("memory") as caught:
             await self._settle(state, run, helped=passed and best.number == 1)
             if passed and best.number > 1 and not getattr(self.memory, "episodic", False):
-                await self._keep((*state.get("earlier", ()), best), run)
+                await self._keep((*state.get("earlier", ()), best), run, recalled=state.get("recalled", ()))
         if caught.error:
             raise MemoryFailed(caught.error)
         return {}
 
     async def _settle(self, state: State, run: RunContext, *, helped: bool) -> None:
+        """Settle what was recalled; ``shown`` is named only where it was not, to a memory with rent."""
         memory, best = self.memory, state["best"]
         assert memory is not None
-        for index, correction in enumerate(state.get("recalled", ())):
+        uses: list[tuple[Correction, dict[str, bool]]] = [(each, {}) for each in state.get("recalled", ())]
+        uses += [(each, {"shown": False}) for each in state.get("withheld", ())]
+        for index, (correction, told) in enumerate(uses):
 
-            async def make(correction: Correction = correction) -> bool:
-                name = f"{run_id(run)}/{best.trajectory}"
-                await memory.settle(correction.id, trajectory=name, helped=helped)
+            async def make(id: str = correction.id, told: Mapping[str, bool] = told) -> bool:
+                await memory.settle(id, trajectory=use_of(run, best.trajectory), helped=helped, **told)
                 return helped
 
             place = place_of(best.trajectory, best.number, "settle", index)
-            await run.once(place, digest(correction.id, str(helped)), make)
+            await run.once(place, digest(correction.id, str(helped), *told), make)
 
-    async def _keep(self, attempts: Sequence[Attempt], run: RunContext) -> None:
+    async def _keep(
+        self, attempts: Sequence[Attempt], run: RunContext, *, recalled: Sequence[Correction]
+    ) -> None:
         last = attempts[-1]
         seen = tuple(public_attempt(attempt) for attempt in attempts)
-        ordinal = 0
+        ordinal, proof = 0, Proof(attempts, tuple(recalled))
         for correction in await bring(self.distil, seen, executor=run.executor):
-            if any(leaks(text, last.task) for text in _texts(correction)):
-                logger.warning("a correction from %s was not kept: it quotes hidden data", last.trajectory)
-                continue
+            key = correction.key or (last.task.prompt if getattr(self.memory, "by_context", False) else "")
             correction = correction.replace(
+                key=key,
                 id=correction_id(run_id(run), last.trajectory, correction.text),
                 source=correction.source.replace(run=run_id(run), trajectory=last.trajectory),
             )
+            if any(leaks(text, last.task) for text in _texts(correction)):
+                logger.warning("a correction from %s was not kept: it quotes hidden data", last.trajectory)
+                refuse = getattr(self.memory, "refuse", None)
+                if refuse is not None:
+                    where = correction.source.replace(quote="")
+                    refuse(correction.id, reason="hidden", why=LEAKS, source=where)
+                continue
             place = place_of(last.trajectory, last.number, "keep", ordinal)
-            await keep(self.memory, correction, run=run, place=place)
+            await keep(self.memory, correction, run=run, place=place, proof=proof)
             ordinal += 1
 
 
-async def keep(memory: Memory | None, correction: Correction, *, run: RunContext, place: str) -> None:
-    """Record a correction as an effect, with the time at which it was made."""
+class Proof(NamedTuple):
+    """What a memory with a gate examines: the attempts with all their data, and what the agent was shown."""
+
+    attempts: Sequence[Attempt]
+    recalled: Sequence[Correction]
+
+
+async def keep(
+    memory: Memory | None, correction: Correction, *, run: RunContext, place: str, proof: Proof | None = None
+) -> None:
+    """Record a correction as an effect, with the time at which it was made.
+
+    A memory that has ``admit`` is given the proof, and decides whether to keep it.
+    """
 
     async def make() -> Correction:
         dated = correction.replace(created=datetime.now(UTC).isoformat(timespec="seconds"))
         assert memory is not None
-        await memory.record(dated)
+        admit = getattr(memory, "admit", None)
+        if admit is None or proof is None:
+            await memory.record(dated)
+        else:
+            await admit(dated, attempts=proof.attempts, recalled=proof.recalled)
         return dated
 
     await run.once(place, digest(correction.id), make, kind="record")

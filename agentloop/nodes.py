@@ -6,26 +6,36 @@ comes as ``runtime.context``, which is None outside ``improve``: then nothing is
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias, TypeGuard
 
 from langgraph.runtime import Runtime
 
 from agentloop.bringing import bring
-from agentloop.context import RunContext
+from agentloop.context import RunContext, Scope
 from agentloop.errors import BadInput, BudgetSpent
 from agentloop.hidden import mask_hidden, may_see_hidden, public_attempt, public_task
 from agentloop.journal import place_of
 from agentloop.learning import keep
 from agentloop.prompts import Prompts
 from agentloop.redact import redact
-from agentloop.state import MemoryFailed, State, better, boundary, budget_spent, run_id, trajectory_id
+from agentloop.state import (
+    MemoryFailed,
+    State,
+    better,
+    boundary,
+    budget_spent,
+    run_id,
+    trajectory_id,
+    use_of,
+)
 from agentloop.types import (
     Attempt,
     Correction,
     Critic,
     Feedback,
     Memory,
+    Message,
     Model,
     Reflection,
     Source,
@@ -49,7 +59,7 @@ class Recall:
         self.every_attempt = bool(getattr(memory, "episodic", False))
 
     async def __call__(self, state: State, runtime: Runtime[RunContext]) -> State:
-        """Set ``recalled``."""
+        """Set ``recalled``; of a memory with rent also ``withheld``, what this trajectory is not shown."""
         memory = self.memory
         if memory is None or ("recalled" in state and not self.every_attempt):
             return {}
@@ -59,11 +69,31 @@ class Recall:
             return tuple(await memory.recall(public_task(task)))
 
         found: tuple[Correction, ...] = ()
+        kept_back: Collection[str] = ()
         with run.at(trajectory_id(state), number, "recall") as scope, boundary("memory") as caught:
             found = await run.once(scope.place(), digest(task.id), make, kind="recall")
+            if found and getattr(memory, "rent", None) is not None:
+                kept_back = await self._withhold(found, use_of(run, scope.trajectory), run, scope)
         if caught.error:
             raise MemoryFailed(caught.error)
-        return {"recalled": found}
+        if not kept_back:
+            return {"recalled": found, "withheld": ()} if "withheld" in state else {"recalled": found}
+        return {
+            "recalled": tuple(each for each in found if each.id not in kept_back),
+            "withheld": tuple(each for each in found if each.id in kept_back),
+        }
+
+    async def _withhold(
+        self, found: Sequence[Correction], use: str, run: RunContext, scope: Scope
+    ) -> Collection[str]:
+        """The ids of what the memory wants kept from this trajectory, so that its worth can be told."""
+        memory: Any = self.memory
+        ids = [each.id for each in found]
+
+        async def make() -> list[str]:
+            return sorted(await memory.withhold(ids, trajectory=use))
+
+        return await run.once(scope.place(), digest("withhold", *ids), make)
 
 
 class Judge:
@@ -115,7 +145,8 @@ class Judge:
 class Reflect:
     """Let the agent write a note for its next attempt, and hand the attempt on as an earlier one.
 
-    A model is shown the text called ``text``, and asked with ``sampling``.
+    A model is shown the text called ``text``, and asked with ``sampling``. A recipe that shows it
+    something else overrides ``question``.
     """
 
     def __init__(
@@ -144,7 +175,7 @@ class Reflect:
                 boundary("reflect") as caught,
             ):
                 try:
-                    attempt = attempt.replace(reflection=await self._reflection(attempt, run, scope.place))
+                    attempt = attempt.replace(reflection=await self._reflection(attempt, state, run, scope))
                 except BudgetSpent:
                     return budget_spent()
             if caught.error:
@@ -152,15 +183,19 @@ class Reflect:
         earlier = (*state.get("earlier", ()), attempt)
         return {"attempt": attempt, "earlier": earlier[-self.kept :] if self.kept else earlier}
 
-    async def _reflection(self, attempt: Attempt, run: RunContext, place: Callable[[], str]) -> Reflection:
+    def question(self, attempt: Attempt, state: State) -> str:
+        """What a model is asked for a note on ``attempt``, which holds nothing hidden."""
+        told = attempt.feedback.text if attempt.feedback else ""
+        return self.prompts.render(self.text, task=attempt.task.prompt, attempt=attempt.text, feedback=told)
+
+    async def _reflection(self, attempt: Attempt, state: State, run: RunContext, scope: Scope) -> Reflection:
         seen = public_attempt(attempt)
         reflector = self.reflector
         assert reflector is not None
         if is_model(reflector):
-            told = seen.feedback.text if seen.feedback else ""
-            text = self.prompts.render(self.text, task=seen.task.prompt, attempt=seen.text, feedback=told)
             asked = place_of(attempt.trajectory, attempt.number, "reflect", 0)
-            replies = await run.ask(reflector, [{"role": "user", "content": text}], **self.sampling)
+            shown: list[Message] = [{"role": "user", "content": self.question(seen, state)}]
+            replies = await run.ask(reflector, shown, **self.sampling)
             reflection = Reflection(text=replies[0].text.strip(), call=asked)
         else:
             ask = digest(attempt.id, redact(attempt.text))
@@ -170,7 +205,7 @@ class Reflect:
                 return Reflection(text=text)
 
             # The place is taken first: a model that the function asks is recorded at the next one.
-            reflection = await run.once(place(), ask, make, kind="reflection")
+            reflection = await run.once(scope.place(), ask, make, kind="reflection")
         run.note(
             place_of(attempt.trajectory, attempt.number, "reflection", 0), "reflection", reflection.to_dict()
         )
@@ -180,7 +215,7 @@ class Reflect:
 
     async def _remember(self, attempt: Attempt, reflection: Reflection, run: RunContext) -> None:
         correction = Correction(
-            id=correction_id(run_id(run), attempt.trajectory, reflection.text),
+            id=correction_id(run_id(run), attempt.id, reflection.text),
             text=reflection.text,
             key=attempt.task.id,
             source=Source(

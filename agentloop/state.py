@@ -28,6 +28,7 @@ class State(TypedDict, total=False):
     earlier: tuple[Attempt, ...]
     best: Attempt
     recalled: tuple[Correction, ...]
+    withheld: tuple[Correction, ...]
     signal: StopSignal
     stop_reason: str
     stop_signal: StopSignal
@@ -90,6 +91,11 @@ def trajectory_id(state: State) -> str:
 def run_id(run: RunContext) -> str:
     """The run's id; empty outside a run."""
     return run.journal.run if run.journal is not None else ""
+
+
+def use_of(run: RunContext, trajectory: str) -> str:
+    """How a memory knows a trajectory: with the run before it, since runs share trajectory ids."""
+    return f"{run_id(run)}/{trajectory}"
 
 
 def budget_spent() -> State:

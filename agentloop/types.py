@@ -327,7 +327,11 @@ class Model(Protocol):
 
 
 class Memory(Protocol):
-    """Stores corrections and recalls those that apply."""
+    """Stores corrections and recalls those that apply.
+
+    Optional: ``rent``, where it is not None, with ``async withhold(ids, /, *, trajectory)``, the recalled ids
+    that are not to be shown in that trajectory; ``settle`` is then given ``shown=False`` for these.
+    """
 
     async def recall(self, task: Task, /, *, limit: int = 5) -> Sequence[Correction]:
         """The corrections that apply to ``task``, best first."""

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "bringing": RECORDS,
     "running": set(),
     "context": RECORDS | LOG | {"budget", "prompts", "models"},
-    "memories": RECORDS | {"prompts", "memories"},
+    "memories": RECORDS | {"prompts", "redact", "memories"},
     "critics": RECORDS | {"prompts", "own_tests", "critics"},
     "environments": RECORDS | {"prompts", "environments"},
     "export": RECORDS | LOG | {"prompts", "export"},
@@ -66,7 +66,10 @@ MAY_IMPORT |= {
     "training": RECORDS
     | LOG
     | {"prompts", "budget", "models", "export", "loop", "run", "running", "comparing", "training"},
-    "evaluation": GRAPH | {"graph", "budget", "run", "running", "loop", "comparing"},
+    "scoping": GRAPH,
+    "replaying": RECORDS | LOG | {"budget", "loop", "run", "running"},
+    "controls": GRAPH,
+    "evaluation": GRAPH | {"graph", "budget", "run", "running", "loop", "comparing", "controls"},
     "people": RECORDS | {"prompts", "models", "people"},
     "tiny": RECORDS | {"prompts", "memories", "critics", "environments", "models", "tiny"},
 }
@@ -85,6 +88,7 @@ HEAVY = {
         "learning.py",
         "nodes.py",
         "acting.py",
+        "memories/store_view.py",
         "search/graph.py",
     },
     "playwright": {"environments/web/browser.py", "environments/web/window.py"},

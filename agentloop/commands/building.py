@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import json
-import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from agentloop.commands import web
+from agentloop.commands.embedders import embedder
+from agentloop.commands.listing import write_json as write_json
+from agentloop.commands.loading import own as own
 from agentloop.critics import ModelCritic, execution_critic
 from agentloop.environments import CodeEnvironment, SQLEnvironment
 from agentloop.environments.code import code_passes, code_tasks, humaneval, mbpp, small_tasks
@@ -21,7 +19,8 @@ from agentloop.environments.sql import result_match
 from agentloop.errors import BadInput
 from agentloop.graph import reflect_and_retry
 from agentloop.hidden import sees_hidden
-from agentloop.memories import CorrectionMemory
+from agentloop.learning import Distiller, keep_feedback
+from agentloop.memories import CorrectionMemory, EpisodicMemory, PreferenceMemory
 from agentloop.models import ChatModel
 from agentloop.types import Critic, Environment, Grader, Memory, Model, Task
 
@@ -44,6 +43,10 @@ class Wanted:
     level: str = "explained"
     """How much the execution critic says: ``unary``, ``binary``, ``located``, ``explained``."""
     memory: Path | None = None
+    embedder: str = "hashing"
+    """The memory's: ``hashing``, ``minilm:FOLDER``, ``litellm:NAME``, or ``FILE.py:NAME``."""
+    policy: str = "corrections"
+    """How the memory keeps and recalls: ``corrections``, ``preferences`` or ``episodic``."""
     attempts: int = 3
     max_steps: int | None = None
     """None: 1, and more on web pages, where one action seldom reaches a goal."""
@@ -91,6 +94,7 @@ class Parts:
             model=self.model,
             environment=self.environment,
             reflect=reflect,
+            distil=_distiller(wanted),
             max_steps=wanted.steps,
         )
 
@@ -107,7 +111,7 @@ def parts(wanted: Wanted, tasks: list[Task]) -> Parts:
         environment=environment,
         critic=_critic(wanted, gold=gold),
         grader=_grader(wanted, environment, tasks),
-        memory=CorrectionMemory(wanted.memory) if wanted.memory else None,
+        memory=_memory(wanted),
     )
 
 
@@ -169,6 +173,35 @@ def _task(line: str, where: str) -> Task:
 def _problems(error: ValueError) -> list[dict[str, Any]]:
     listed = getattr(error, "errors", None)
     return list(listed()) if listed else [{"loc": (), "msg": str(error)}]
+
+
+def _distiller(wanted: Wanted) -> Distiller:
+    """The tiny critic's words have a distiller of their own, which knows the scope of what is said."""
+    if wanted.critic != "tiny":
+        return keep_feedback
+    from agentloop import tiny
+
+    return tiny.house_readings
+
+
+POLICIES: Mapping[str, Callable[..., Memory]] = {
+    "corrections": CorrectionMemory,
+    "preferences": PreferenceMemory,
+    "episodic": lambda folder, **_: EpisodicMemory(file=folder / "reflections.jsonl"),
+}
+"""The memories that the command line knows, by the name of their policy."""
+
+
+def _memory(wanted: Wanted) -> Memory | None:
+    if wanted.policy not in POLICIES:
+        raise BadInput(f"--policy {wanted.policy!r} is not known; give one of {', '.join(POLICIES)}")
+    if wanted.memory is None:
+        if wanted.policy != "corrections":
+            raise BadInput(f"--policy {wanted.policy} needs a folder to keep things in: add --memory")
+        return None
+    if wanted.policy == "episodic" and not wanted.reflect:
+        raise BadInput("--policy episodic keeps what the agent notes for itself: add --reflect")
+    return POLICIES[wanted.policy](wanted.memory, embedder=embedder(wanted.embedder))
 
 
 def _model(name: str, wanted: Wanted) -> Model:
@@ -254,32 +287,3 @@ def _critic(wanted: Wanted, *, gold: bool) -> Critic:
         return ModelCritic(_model(name.removeprefix("model:"), wanted))
     found: Critic = own(name, "--critic", "auto, execution, tiny, model:NAME")
     return found
-
-
-def own(named: str, option: str, known: str) -> Any:
-    """Load ``FILE.py:NAME`` or ``package.module:NAME``."""
-    place, _, name = named.rpartition(":")
-    if not place:
-        raise BadInput(f"{option} {named!r} is not known; give one of {known}, or FILE.py:NAME")
-    if place.endswith(".py"):
-        path = Path(place)
-        if not path.is_file():
-            raise BadInput(f"{option}: no file {path}; give FILE.py:NAME with a file that exists")
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[path.stem] = module
-        spec.loader.exec_module(module)
-    else:
-        module = importlib.import_module(place)
-    if not hasattr(module, name):
-        raise BadInput(
-            f"{option}: {place} has no {name!r}; it has {', '.join(n for n in vars(module) if n[0] != '_')}"
-        )
-    return getattr(module, name)
-
-
-def write_json(value: Any) -> None:
-    """Print one JSON object for programs."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + os.linesep)

@@ -34,6 +34,14 @@ Level = Annotated[
 MemoryFolder = Annotated[
     Path | None, typer.Option("--memory", help="folder of a memory, made if it is not there")
 ]
+Policy = Annotated[
+    str,
+    typer.Option(help="how --memory keeps and recalls: corrections, preferences, episodic (with --reflect)"),
+]
+EmbedderName = Annotated[
+    str,
+    typer.Option(help="embedder of --memory: hashing, minilm:FOLDER, litellm:NAME, or FILE.py:NAME"),
+]
 Attempts = Annotated[int, typer.Option(help="the most attempts at a task")]
 MaxSteps = Annotated[
     int | None, typer.Option(help="the most actions of one attempt: 1, on web pages 15, unless given")

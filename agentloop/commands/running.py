@@ -11,6 +11,8 @@ from typing import Any
 from agentloop.commands import telling, watching
 from agentloop.commands.building import Wanted, parts, read_tasks, write_json
 from agentloop.commands.forecast import forecast
+from agentloop.errors import BadInput
+from agentloop.evaluation import CONDITIONS
 from agentloop.evaluation import evaluate as measure
 from agentloop.loop import Progress, improve
 from agentloop.types import Task
@@ -26,6 +28,20 @@ class Asked:
     dry: bool = False
     """Only forecast the most it can spend."""
     watch: bool = False
+    as_json: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What the command line asks of an evaluation."""
+
+    tasks: str
+    count: int | None
+    out: Path
+    teach: str | None = None
+    teach_count: int | None = None
+    conditions: str | None = None
+    """Names with commas between; None for all."""
     as_json: bool = False
 
 
@@ -66,34 +82,29 @@ def _progress(asked: Asked, tasks: list[Task]) -> AbstractContextManager[Callabl
     return telling.bar(title)
 
 
-def evaluate(
-    wanted: Wanted,
-    tasks: str,
-    out: Path,
-    *,
-    teach: str | None,
-    count: int | None,
-    settings: dict[str, Any],
-    as_json: bool,
-) -> None:
+def evaluate(wanted: Wanted, asked: Measured, *, settings: dict[str, Any]) -> None:
     """Run the conditions over the tasks and tell what they gave."""
-    listed = read_tasks(tasks, count=count)
-    lesson = read_tasks(teach) if teach else []
+    listed = read_tasks(asked.tasks, count=asked.count)
+    lesson = read_tasks(asked.teach, count=asked.teach_count) if asked.teach else []
+    if lesson and wanted.memory is None:
+        raise BadInput("--teach names tasks for a memory to learn from: add --memory")
+    named = asked.conditions.split(",") if asked.conditions else CONDITIONS
     built = parts(wanted, [*listed, *lesson])
     with telling.bar("conditions") as progress:
         found = measure(
             built.builder(wanted),
             listed,
             critic=built.critic,
-            folder=out,
+            folder=asked.out,
             attempts=wanted.attempts,
             memory=built.memory,
             teach=lesson,
+            conditions=[name.strip() for name in named],
             grader=built.grader,
             progress=progress,
             **settings,
         )
-    if as_json:
+    if asked.as_json:
         write_json(found.to_dict())
     else:
         telling.tell_evaluation(found)

@@ -10,12 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from agentloop.comparing import Comparison
-from agentloop.evaluation import Evaluation
-from agentloop.loop import Progress as Told
-from agentloop.run import Figures
-
 if TYPE_CHECKING:
+    from agentloop.comparing import Comparison
+    from agentloop.evaluation import Evaluation
+    from agentloop.loop import Progress as Told
+    from agentloop.run import Figures
     from agentloop.training import Step
 
 out = Console(highlight=False, soft_wrap=True)
@@ -134,11 +133,14 @@ def tell_evaluation(evaluation: Evaluation) -> None:
         out.print(line)
     if evaluation.memory_gain is not None:
         out.print(f"{'memory over none':>24}: {evaluation.memory_gain.summary()}")
+    if evaluation.memory_cost is not None:
+        out.print(f"{'cost of the memory':>24}: {evaluation.memory_cost.summary()}")
     out.print()
-    out.print(
-        f"other task's words that fit by chance: {evaluation.fitting} of {evaluation.other_told}; "
-        f"best of n: {evaluation.best_of} samples, no fewer calls than any verbal trajectory of a task"
-    )
+    if "best_of_n" in evaluation.conditions:
+        out.print(
+            f"other task's words that fit by chance: {evaluation.fitting} of {evaluation.other_told}; "
+            f"best of n: {evaluation.best_of} samples, no fewer calls than any verbal trajectory of a task"
+        )
     if evaluation.privileged:
         out.print("* privileged: the critic knew the answer, and the same signal stopped every condition")
 

@@ -121,9 +121,12 @@ class EpisodicMemory:
 
 
 def reflection(task: str, text: str, *, trajectory: str, attempt: int, run: str = "") -> Correction:
-    """A reflection on the task with id ``task`` as EpisodicMemory keeps it."""
+    """A reflection on the task with id ``task`` as EpisodicMemory keeps it.
+
+    The same words after another attempt are another reflection: published memories hold such.
+    """
     return Correction(
-        id=correction_id(run, trajectory, text),
+        id=correction_id(run, f"{trajectory}/{attempt}", text),
         text=text,
         key=task,
         kind="hindsight_negative",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -53,15 +53,17 @@ class ExactVectors:
         """The rows of ``ids``, in their order."""
         return self._rows[[self._places[id] for id in ids]]
 
-    def search(self, query: Vectors) -> Iterator[tuple[str, float]]:
-        """Every id with its cosine to ``query``, nearest first; equal cosines by id.
+    def search(self, query: Vectors, *, among: Collection[str] | None = None) -> Iterator[tuple[str, float]]:
+        """Every id, or those ``among`` some, with its cosine to ``query``, nearest first; equal ones by id.
 
         Cosines are rounded to six places, so that the order does not hang on the processor. What is
         added or removed while the result is read does not change it.
         """
-        ids = list(self._ids)
+        ids = list(self._ids) if among is None else [id for id in among if id in self._places]
         if not ids:
             return iter(())
+        if among is not None:
+            return _ordered(ids, np.einsum("ij,j->i", self.rows(ids), query))
         return _ordered(ids, np.einsum("ij,j->i", self._rows[: len(ids)], query))
 
     def _reserve(self, size: int, dimension: int) -> None:

@@ -30,7 +30,7 @@ class MemoryFolder:
                 raise BadInput(f"no memory in {path}: there is no such folder; a writer makes it")
             return
         path.mkdir(parents=True, exist_ok=True)
-        self._unlock = weakref.finalize(self, os.close, _locked(path, shared=shared))
+        self._unlock = weakref.finalize(self, os.close, locked(path, shared=shared))
         self.log = self._own_log(shared=shared)
 
     def new_events(self) -> list[dict[str, Any]]:
@@ -48,19 +48,15 @@ class MemoryFolder:
 
     def append(self, event: dict[str, Any]) -> None:
         """Write an event with its time; BadInput for a reader."""
-        if self.log is None:
-            raise BadInput(
-                f"the memory in {self.path} was opened read_only; open it for writing to change it"
-            )
-        self.log.append({**event, "at": now()})
+        self._append({**event, "at": now()})
 
     def append_together(self, events: Sequence[dict[str, Any]]) -> None:
         """Write several events as one line: after a kill there are all of them or none.
 
         An event that has a time keeps it; ``new_events`` gives them back one by one.
         """
-        at = now()
-        self.append({"event": "together", "events": [{"at": at, **event} for event in events]})
+        dated = [{"at": now(), **event} for event in events]
+        self._append(dated[0] if len(dated) == 1 else {"event": "together", "events": dated, "at": now()})
 
     def sync(self) -> None:
         """Wait until the disk has what was appended."""
@@ -72,6 +68,13 @@ class MemoryFolder:
         for log in [*self._others.values(), *([self.log] if self.log else [])]:
             log.close()
         self._unlock()
+
+    def _append(self, event: dict[str, Any]) -> None:
+        if self.log is None:
+            raise BadInput(
+                f"the memory in {self.path} was opened read_only; open it for writing to change it"
+            )
+        self.log.append(event)
 
     def _own_log(self, *, shared: bool) -> Log:
         """The first log that no other process has open; a sole writer has the first."""
@@ -97,7 +100,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def _locked(path: Path, *, shared: bool) -> int:
+def locked(path: Path, *, shared: bool) -> int:
     """The folder's lock file, open and locked, with the number of a sole writer's process in it."""
     file = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     if not lock(file, shared=shared):

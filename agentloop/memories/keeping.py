@@ -35,18 +35,18 @@ class Keeping:
         self._loaded = self._recorded = False
         identity = identify(embedder)
         self._folder = MemoryFolder(folder, shared=url is not None, read_only=read_only)
-        self.read_only = read_only
+        self.folder, self.read_only = folder, read_only
+        self.vectors: LocalVectors | SharedVectors
+        if url is not None:
+            self.vectors = SharedVectors(url, identity)
+        else:
+            self.vectors = LocalVectors(None if read_only else folder, identity, exact_below=exact_below)
         try:
             self.follow()
             _check(self.ledger.embedder, identity, folder=folder)
         except BaseException:
             self._folder.close()
             raise
-        self.vectors: LocalVectors | SharedVectors
-        if url is not None:
-            self.vectors = SharedVectors(url, identity)
-        else:
-            self.vectors = LocalVectors(None if read_only else folder, identity, exact_below=exact_below)
 
     @classmethod
     def rebuilding(cls, folder: Path, embedder: Embedder) -> None:
@@ -71,6 +71,20 @@ class Keeping:
             self._recorded = True
             return True
 
+    def keep(self, correction: Correction, rows: Vectors) -> None:
+        """Write down a new correction whose vector is made."""
+        with self.mutex:
+            if self.record(correction):
+                self._hold([correction], rows)
+
+    def admit(self, held: Correction, why: Event) -> None:
+        """Write down that a candidate is active from now on, and what speaks for it."""
+        event = self.ledger.admitted(held.id, why)
+        if event is not None:
+            self.write(event)
+            self.sync()
+            self.vectors.change(held.replace(status="active"))
+
     def sync(self) -> None:
         """Wait until the disk has every line."""
         self._folder.sync()
@@ -91,9 +105,32 @@ class Keeping:
         """Take in what the logs hold beyond what was read before."""
         with self.mutex:
             for event in self._folder.new_events():
+                # A reader holds vectors of its own; an index was seen to by the process that wrote the edit.
+                if self.read_only and event["event"] == "edited" and self._moves(event):
+                    self.vectors.outdate(event["id"])
                 self.ledger.apply(event)
-                if event["event"] == "recorded":
-                    self._waiting[event["correction"]["id"]] = None
+                self._wait(event)
+
+    def write_together(self, events: Sequence[Event]) -> None:
+        """Write several events down, all or none of them, then count them and see to the index.
+
+        A vector whose words change leaves the index before the line is written: a kill in between leaves
+        a correction without a vector, which is made anew, and never one with the vector of other words.
+        """
+        if not events:
+            return
+        with self.mutex:
+            for event in events:
+                if event["event"] == "edited" and self._moves(event):
+                    self.vectors.outdate(event["id"])
+            self._folder.append_together(events)
+            for event in events:
+                self.ledger.apply(event)
+                self._wait(event)
+                self._recorded |= event["event"] in ("recorded", "edited")
+        self.sync()
+        for event in events:
+            self._bring_to_index(event)
 
     def write(self, event: Event | None) -> None:
         """Write an event down, then count it; None is nothing to write."""
@@ -118,6 +155,27 @@ class Keeping:
         for record in self.vectors.get(ids):
             held[record.id] = own.get(record.id, record).replace(status=record.status)
         return held
+
+    def _wait(self, event: Event) -> None:
+        """Have a vector made for words that are new."""
+        if event["event"] == "recorded":
+            self._waiting[event["correction"]["id"]] = None
+        elif event["event"] == "edited" and event["id"] not in self.vectors:
+            self._waiting[event["id"]] = None
+
+    def _moves(self, event: Event) -> bool:
+        """Whether an edit changes the words that a correction is found by."""
+        held = self.ledger.corrections.get(event["id"])
+        return held is not None and key_text(held) != key_text(held.replace(**event["changes"]))
+
+    def _bring_to_index(self, event: Event) -> None:
+        held = self.ledger.corrections.get(event.get("id", ""))
+        if event["event"] == "forgotten":
+            self.vectors.remove(event["id"])
+        if event["event"] not in ("marked", "edited") or held is None:
+            return
+        if held.id in self.vectors or isinstance(self.vectors, SharedVectors):
+            self.vectors.change(held)
 
     async def catch_up(self) -> None:
         """See to it that every correction has a vector: from the index, or else embedded now."""
@@ -170,7 +228,14 @@ class Keeping:
             raise MemoryMismatch(f"the memory holds vectors of {identity}, the embedder now makes {made}")
         if not self.read_only:
             self._note_embedder(identity)
-        self.vectors.add(corrections, rows)
+        with self.mutex:
+            kept = self.ledger.corrections
+            same = [
+                place
+                for place, each in enumerate(corrections)
+                if each.id in kept and key_text(kept[each.id]) == key_text(each)
+            ]
+            self.vectors.add([kept[corrections[place].id] for place in same], rows[same])
 
     def _note_embedder(self, identity: Identity) -> None:
         """Write down who makes the vectors, and their size once it is known."""

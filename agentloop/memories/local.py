@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from agentloop.memories.embedding import Identity, Vectors
@@ -109,12 +109,19 @@ class LocalVectors:
                 self.drop(error)
             self._indexed.discard(id)
 
-    def search(self, query: Vectors) -> Iterator[Hit]:
-        """Corrections by cosine to ``query``, nearest first. IndexDamaged only when Chroma answers."""
+    def outdate(self, id: str) -> None:
+        """Let a vector go, since the words it was made of change; another is to be added."""
+        self.remove(id)
+
+    def search(self, query: Vectors, *, among: Collection[str] | None = None) -> Iterator[Hit]:
+        """Corrections by cosine to ``query``, nearest first. IndexDamaged only when Chroma answers.
+
+        An exact search looks at those ``among`` some only; Chroma's brings the others as well.
+        """
         with self._mutex:
             if self._spilled:
                 return self._opened().search(query, records=False)
-            return (Hit(id, score) for id, score in self._exact.search(query))
+            return (Hit(id, score) for id, score in self._exact.search(query, among=among))
 
     def drop(self, error: IndexDamaged | None = None) -> None:
         """Delete the index. The next gets a folder of its own, since Chroma keeps the old one in mind."""
@@ -141,7 +148,7 @@ class LocalVectors:
         """The folder of the newest index."""
         if self._folder is None:
             return None
-        return max(self._folder.glob("index-*"), key=_generation, default=self._folder / "index-1")
+        return newest_index(self._folder)
 
     def _opened(self) -> VectorIndex:
         path = self._path()
@@ -177,6 +184,11 @@ class LocalVectors:
 
     def _spills(self) -> bool:
         return not self._spilled and not self.lost and len(self._exact) >= self._exact_below
+
+
+def newest_index(folder: Path) -> Path:
+    """The folder of a memory's newest index; the first's, where there is none yet."""
+    return max(folder.glob("index-*"), key=_generation, default=folder / "index-1")
 
 
 def _generation(path: Path) -> int:

@@ -36,6 +36,8 @@ class PreferenceMemory:
     """
 
     episodic = False
+    by_context = True
+    """Tells an agent to keep what has no key of its own under the words of the task it was learnt at."""
 
     def __init__(
         self,

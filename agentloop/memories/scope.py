@@ -52,6 +52,15 @@ def fits(correction: Correction, task: Task) -> bool:
     return not (unwanted and _hold(unwanted, task.public))
 
 
+def scopes_meet(one: Correction, other: Correction) -> bool:
+    """Whether a task may be in the scope of both; scopes in prose may always."""
+    here, there = conditions(one.applies_when), conditions(other.applies_when)
+    if any(here[name].lower() != there[name].lower() for name in here.keys() & there.keys()):
+        return False
+    shut_out = (conditions(one.not_when), there), (conditions(other.not_when), here)
+    return not any(unwanted and unwanted.items() <= wanted.items() for unwanted, wanted in shut_out)
+
+
 def _hold(wanted: Mapping[str, str], public: Mapping[str, Any]) -> bool:
     return all(
         name in public and str(public[name]).strip().lower() == value.lower()

@@ -22,6 +22,7 @@ class SharedVectors:
         self._url = url
         self._index: VectorIndex | None = None
         self._present: set[str] = set()
+        self._outdated: set[str] = set()
         self._mutex = threading.RLock()
 
     def __contains__(self, id: object) -> bool:
@@ -29,12 +30,21 @@ class SharedVectors:
 
     def load(self, corrections: Mapping[str, Correction]) -> None:
         """See which of ``corrections`` the server has; the others are to be added."""
-        self._present = self._opened().ids() & corrections.keys()
+        self._present = self._opened().ids() & corrections.keys() - self._outdated
 
     def add(self, corrections: Sequence[Correction], rows: Vectors) -> None:
         """Write rows; those that another writer added or made forgotten stay as they are."""
         self._opened().add(corrections, rows)
+        for each, row in zip(corrections, rows, strict=True):
+            if each.id in self._outdated:
+                self._opened().update(each, row)
+                self._outdated.discard(each.id)
         self._present.update(each.id for each in corrections)
+
+    def outdate(self, id: str) -> None:
+        """Have the vector of a correction written anew when it is added again."""
+        self._outdated.add(id)
+        self._present.discard(id)
 
     def change(self, correction: Correction) -> None:
         """Write the status of a correction."""

@@ -59,7 +59,7 @@ class VectorIndex:
         """The index in a folder of this process; IndexDamaged when it cannot be used."""
         chroma, settings = _chroma()
         with _damage(path):
-            index = cls(chroma.PersistentClient(str(path), settings=settings), identity)
+            index = cls(_opened(chroma, path, settings), identity)
         if index.identity.differs(identity):
             index.close()
             raise IndexDamaged(f"it was made with {index.identity}, the memory's embedder is {identity}")
@@ -114,11 +114,14 @@ class VectorIndex:
                 )
 
     def update(self, correction: Correction, row: Vectors | None = None) -> None:
-        """Write a correction's words, scope, provenance and status anew, and its vector where one is given."""
+        """Write a correction's scope, provenance and status anew; with ``row``, words and vector as well."""
         with _damage(_NAME):
+            if row is None:
+                self._collection.update(ids=[correction.id], metadatas=[_metadata(correction)])
+                return
             self._collection.update(
                 ids=[correction.id],
-                embeddings=None if row is None else [row],
+                embeddings=[row],
                 documents=[correction.text],
                 metadatas=[_metadata(correction)],
             )
@@ -187,6 +190,14 @@ def _chroma() -> tuple[Any, Any]:
     except ImportError as error:
         raise MissingExtra("CorrectionMemory", "chromadb", "memory") from error
     return chromadb, Settings(anonymized_telemetry=False)
+
+
+def _opened(chroma: Any, path: Path, settings: Any) -> Any:
+    try:
+        return chroma.PersistentClient(str(path), settings=settings)
+    except AttributeError as error:
+        # What Chroma could not start it stops all the same, and trips over the missing half.
+        raise IndexDamaged(f"Chroma cannot open {path}: {error.__context__ or error}") from error
 
 
 @contextlib.contextmanager

@@ -29,9 +29,18 @@ if TYPE_CHECKING:
     from agentloop.recipes.measuring_edits import edit_costs as edit_costs
     from agentloop.recipes.measuring_tests import Ran as Ran
     from agentloop.recipes.refining import RefineTestsSettings as RefineTestsSettings
+    from agentloop.recipes.reflexion_acting import ReflexionActing as ReflexionActing
+    from agentloop.recipes.reflexion_acting import episode_is_done as episode_is_done
+    from agentloop.recipes.reflexion_acting import reflexion_acting_agent as reflexion_acting_agent
+    from agentloop.recipes.reflexion_acting import reflexion_acting_graph as reflexion_acting_graph
     from agentloop.recipes.reflexion_code import ReflexionSampling as ReflexionSampling
     from agentloop.recipes.reflexion_code import reflexion_code_agent as reflexion_code_agent
     from agentloop.recipes.reflexion_code import reflexion_code_graph as reflexion_code_graph
+    from agentloop.recipes.reflexion_questions import ReflexionQuestions as ReflexionQuestions
+    from agentloop.recipes.reflexion_questions import exact_match as exact_match
+    from agentloop.recipes.reflexion_questions import reflexion_questions_agent as reflexion_questions_agent
+    from agentloop.recipes.reflexion_questions import reflexion_questions_graph as reflexion_questions_graph
+    from agentloop.recipes.reflexion_trials import solved_by_trial as solved_by_trial
     from agentloop.recipes.rethink_judging import RethinkSettings as RethinkSettings
     from agentloop.recipes.rethink_mcts import rethink_mcts_agent as rethink_mcts_agent
     from agentloop.recipes.rethink_mcts import rethink_mcts_graph as rethink_mcts_graph
@@ -53,6 +62,8 @@ __getattr__, __dir__ = lazy(
         "Ran": "measuring_tests",
         "RefineSampling": "self_refine",
         "RefineTestsSettings": "refining",
+        "ReflexionActing": "reflexion_acting",
+        "ReflexionQuestions": "reflexion_questions",
         "ReflexionSampling": "reflexion_code",
         "RethinkSettings": "rethink_judging",
         "StepView": "cgi",
@@ -70,8 +81,15 @@ __getattr__, __dir__ = lazy(
         "iad_graph": "iad",
         "refine_tests_agent": "test_refinement",
         "refined_tests": "test_refinement",
+        "episode_is_done": "reflexion_acting",
+        "exact_match": "reflexion_questions",
+        "reflexion_acting_agent": "reflexion_acting",
+        "reflexion_acting_graph": "reflexion_acting",
         "reflexion_code_agent": "reflexion_code",
         "reflexion_code_graph": "reflexion_code",
+        "reflexion_questions_agent": "reflexion_questions",
+        "reflexion_questions_graph": "reflexion_questions",
+        "solved_by_trial": "reflexion_trials",
         "rethink_mcts_agent": "rethink_mcts",
         "rethink_mcts_graph": "rethink_mcts",
         "self_refine_agent": "self_refine",
@@ -88,6 +106,8 @@ __all__ = [
     "Ran",
     "RefineSampling",
     "RefineTestsSettings",
+    "ReflexionActing",
+    "ReflexionQuestions",
     "ReflexionSampling",
     "RethinkSettings",
     "StepView",
@@ -105,8 +125,15 @@ __all__ = [
     "iad_graph",
     "refine_tests_agent",
     "refined_tests",
+    "episode_is_done",
+    "exact_match",
+    "reflexion_acting_agent",
+    "reflexion_acting_graph",
     "reflexion_code_agent",
     "reflexion_code_graph",
+    "reflexion_questions_agent",
+    "reflexion_questions_graph",
+    "solved_by_trial",
     "rethink_mcts_agent",
     "rethink_mcts_graph",
     "self_refine_agent",
