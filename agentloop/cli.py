@@ -28,6 +28,7 @@ from agentloop.commands.options import (
     DryRun,
     EmbedderName,
     Environment,
+    HoldOut,
     Json,
     Level,
     MaxSteps,
@@ -95,6 +96,7 @@ def run(
     memory: MemoryFolder = None,
     embedder: EmbedderName = "hashing",
     policy: Policy = "corrections",
+    hold_out: HoldOut = None,
     attempts: Attempts = 3,
     samples: Annotated[int, typer.Option(help="trajectories of each task")] = 1,
     max_steps: MaxSteps = None,
@@ -146,6 +148,7 @@ def evaluate(
     memory: MemoryFolder = None,
     embedder: EmbedderName = "hashing",
     policy: Policy = "corrections",
+    hold_out: HoldOut = None,
     teach: Annotated[str | None, typer.Option(help="tasks that the memory learns from first")] = None,
     teach_count: Annotated[int | None, typer.Option(help="take only so many of those")] = None,
     conditions: Annotated[

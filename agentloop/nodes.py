@@ -52,10 +52,14 @@ KEPT = 4
 
 
 class Recall:
-    """Recall the corrections that apply to the task: once, or before every attempt when episodic."""
+    """Recall the corrections that apply to the task: once, or before every attempt when episodic.
 
-    def __init__(self, memory: Memory | None) -> None:
+    ``limit`` is how many at most; None leaves it to the memory.
+    """
+
+    def __init__(self, memory: Memory | None, *, limit: int | None = None) -> None:
         self.memory = memory
+        self.limits = {} if limit is None else {"limit": limit}
         self.every_attempt = bool(getattr(memory, "episodic", False))
 
     async def __call__(self, state: State, runtime: Runtime[RunContext]) -> State:
@@ -66,7 +70,7 @@ class Recall:
         run, task, number = runtime.context or RunContext(), state["task"], state.get("number", 0) + 1
 
         async def make() -> tuple[Correction, ...]:
-            return tuple(await memory.recall(public_task(task)))
+            return tuple(await memory.recall(public_task(task), **self.limits))
 
         found: tuple[Correction, ...] = ()
         kept_back: Collection[str] = ()

@@ -15,6 +15,7 @@ replay may look after every round and stop as soon as either side has won, or ne
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -143,12 +144,22 @@ async def areplay(
         )
     if memory.get(id).status == "active":
         raise BadInput(f"correction {id!r} is active already; a replay tries those that are not yet")
+    number = 0
+    left: Sequence[Task] = distinct(tasks)
+    needed = next(count for count in itertools.count(1) if evidence(count, 0) >= 1 / alpha)
+    if min(most, len(left)) < needed:
+        raise BadInput(
+            f"with alpha={alpha} a replay needs at least {needed} tasks; got {len(left)} and most={most}"
+        )
     work = _Work(memory, id, agent=agent, folder=Path(folder) / id, settings=settings)
-    shown = await work.where_shown(distinct(tasks), most)
-    for number, start in enumerate(range(0, len(shown), together), start=1):
-        await work.round(number, shown[start : start + together])
-        if work.is_decided(alpha, left=len(shown) - start - together):
+    while (tried := number * together) < most and not work.is_decided(
+        alpha, left=min(most - tried, len(left))
+    ):
+        part, left = await work.where_shown(left, min(together, most - tried))
+        if not part:
             break
+        number += 1
+        await work.round(number, part)
     found = work.found(alpha)
     if found.verdict == "helps":
         memory.promote(id, {"by": "replay", **found.to_dict()})
@@ -185,17 +196,19 @@ class _Work:
             progress=settings.get("progress"),
         )
 
-    async def where_shown(self, tasks: Sequence[Task], most: int) -> Sequence[Task]:
-        """The first ``most`` tasks at which the correction would be shown, but for the one that taught it."""
+    async def where_shown(self, tasks: Sequence[Task], count: int) -> tuple[Sequence[Task], Sequence[Task]]:
+        """The first ``count`` tasks at which it would be shown, but for the one that taught it; the rest."""
         own = re.sub(r"#\d+$", "", self.memory.get(self.id).source.trajectory)
         shown: list[Task] = []
-        for task in tasks:
-            if task.id == own or len(shown) == most:
+        for place, task in enumerate(tasks):
+            if len(shown) == count:
+                return shown, tasks[place:]
+            if task.id == own:
                 continue
             found = await self.with_it.recall(task.replace(hidden={}))
             if any(each.id == self.id for each in found):
                 shown.append(task)
-        return shown
+        return shown, ()
 
     async def round(self, number: int, tasks: Sequence[Task]) -> None:
         """Try some tasks without and with the correction."""

@@ -57,7 +57,7 @@ def houses_for(items: int) -> int:
 
 async def run(world: World, items: Sequence[Item], folder: Path) -> Outcome:
     """Let a stream flow past the gate; replay candidates every EVERY items."""
-    began, shelf = time.process_time(), Shelf(world.tasks("replay", each=20))
+    began, shelf = time.process_time(), Shelf(world.tasks("replay", each=40))
     fates: dict[int, str] = {}
     replays: Counter[str] = Counter()
     left: dict[str, int] = {}
@@ -72,9 +72,13 @@ async def run(world: World, items: Sequence[Item], folder: Path) -> Outcome:
             fates[number] = admission.refusal.reason if admission.refusal else admission.outcome
             if admission.outcome == "kept":
                 left[made.id] = TRIES
-            if (number + 1) % EVERY == 0 or number + 1 == len(items):
+            if (number + 1) % EVERY == 0:
                 tried += await sitting(memory, world, shelf, left, replays, folder / "runs")
-                sys.stderr.write(f"{number + 1:,} items, {time.process_time() - began:.0f} s\n")
+                states = Counter(each.status for each in memory.list())
+                told = ", ".join(f"{count:,} {state}" for state, count in states.most_common())
+                sys.stderr.write(f"{number + 1:,} items, {time.process_time() - began:.0f} s; {told}\n")
+        while left:
+            tried += await sitting(memory, world, shelf, left, replays, folder / "runs")
         held = memory.list()
         rates = await first_tries(memory, world)
     planted = {item.planted for item in items if item.planted}
@@ -95,7 +99,8 @@ async def sitting(
     tried, build = 0, pupil(world)
     for id in list(left):
         left[id] -= 1
-        tasks = shelf.near(memory.get(id), 2 * MOST)
+        # Every try has tasks of its own.
+        tasks = shelf.near(memory.get(id), TRIES * (MOST + TOGETHER))[left[id] :: TRIES]
         runs = folder / str(left[id])
         found = await areplay(memory, id, tasks, agent=build, folder=runs, most=MOST, together=TOGETHER)
         replays[found.verdict] += 1

@@ -12,6 +12,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
+from heapq import nsmallest
 from typing import Any, NamedTuple
 
 from agentloop import Attempt, Correction, Feedback, Task
@@ -168,25 +169,24 @@ def pupil(world: World) -> Any:
 
 
 class Shelf:
-    """Tasks to choose from, those that share the most rare words with a correction first."""
+    """Tasks to choose from, those that share the rarest words with a correction first."""
 
     def __init__(self, tasks: Sequence[Task]) -> None:
-        self._bags = {task.id: frozenset(words(f"{task.prompt} {task.public['house']}")) for task in tasks}
-        self._tasks = {task.id: task for task in tasks}
-        self._by_word: defaultdict[str, list[str]] = defaultdict(list)
-        for id, bag in self._bags.items():
-            for word in bag:
-                self._by_word[word].append(id)
+        self._tasks = tasks
+        self._by_word: defaultdict[str, list[int]] = defaultdict(list)
+        for place, task in enumerate(tasks):
+            for word in set(words(f"{task.prompt} {task.public['house']}")):
+                self._by_word[word].append(place)
 
     def near(self, correction: Correction, count: int) -> Sequence[Task]:
         """The tasks that share the rarest words with a correction; any tasks for one that shares none."""
         said = frozenset(words(f"{correction.text} {correction.applies_when}")) & self._by_word.keys()
-        scores: Counter[str] = Counter()
-        for word in sorted(said, key=lambda each: len(self._by_word[each]))[:4]:
-            for id in self._by_word[word]:
-                scores[id] += len(self._tasks) / len(self._by_word[word])  # type: ignore[assignment]
-        best = sorted(scores, key=lambda id: (-scores[id], digest(id)))[:count]
-        return [self._tasks[id] for id in best or sorted(self._tasks)[:count]]
+        scores: Counter[int] = Counter()
+        for word in sorted(said, key=lambda each: (len(self._by_word[each]), each))[:2]:
+            for place in self._by_word[word]:
+                scores[place] += len(self._tasks) // len(self._by_word[word])
+        best = nsmallest(count, scores, key=lambda place: (-scores[place], place))
+        return [self._tasks[place] for place in best or range(count)]
 
 
 _CLAIMS = [

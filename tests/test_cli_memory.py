@@ -349,6 +349,7 @@ def test_an_embedder_that_does_not_answer_leaves_the_memory_as_it_was(notes: str
         assert len(opened.list()) == 3
 
 
+@pytest.mark.slow
 def test_an_embedder_of_litellm_makes_the_vectors_and_recalls(tmp_path: Path) -> None:
     with FaultServer() as server:
         embedder = LiteLLMEmbedder("openai/some-embedder", api_base=server.address, api_key="x")
@@ -402,6 +403,7 @@ def held(folder: str) -> Iterator[Any]:
         process.wait(timeout=60)
 
 
+@pytest.mark.slow
 def test_while_a_run_holds_the_folder_readers_see_what_it_learns_and_writers_are_told_who(notes: str) -> None:
     with held(notes) as record:
         for command in (["show", "nasty"], ["why", "nasty"], ["export"], ["worth"]):
@@ -429,6 +431,7 @@ def test_while_a_run_holds_the_folder_readers_see_what_it_learns_and_writers_are
     done("edit", notes, "first", "--text", "x")
 
 
+@pytest.mark.slow
 def test_a_reader_recalls_while_a_writer_writes(notes: str) -> None:
     with CorrectionMemory(notes, read_only=True) as reader, held(notes) as record:
         for number in range(5):
@@ -437,6 +440,7 @@ def test_a_reader_recalls_while_a_writer_writes(notes: str) -> None:
             assert [each.id for each in found] == [f"harbour{number}"]
 
 
+@pytest.mark.slow
 def test_the_program_itself_tells_an_error_in_one_line_and_ends_with_its_code(notes: str) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "agentloop.cli", "memory", *arguments]

@@ -161,7 +161,7 @@ def test_a_replay_that_was_cut_off_goes_on_and_asks_nothing_twice(tmp_path: Path
 def test_an_active_correction_is_not_replayed_and_impossible_rules_are_refused(tmp_path: Path) -> None:
     with CorrectionMemory(tmp_path / "memory", gate=Gate()) as memory:
         held(memory)
-        for bad in ({"alpha": 0.0}, {"most": 0}, {"samples": 2}):
+        for bad in ({"alpha": 0.0}, {"most": 0}, {"most": 8}, {"samples": 2}):
             with pytest.raises(BadInput):
                 replay(memory, "c", questions(), agent=Builder(), folder=tmp_path / "runs", **bad)  # type: ignore[arg-type]
         memory.mark("c", "active")

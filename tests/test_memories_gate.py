@@ -285,3 +285,23 @@ def test_an_agent_tells_the_gate_of_hidden_data_without_the_data(tmp_path: Path)
         assert [each.reason for each in memory.refused()] == ["hidden"]
     stored = b"".join(path.read_bytes() for path in (tmp_path / "memory").rglob("*") if path.is_file())
     assert SENTINEL.encode() not in stored
+
+
+def test_among_many_candidates_the_same_is_recalled_as_without_them(tmp_path: Path) -> None:
+    texts = [
+        f"at acme, {word} means over {bound}"
+        for word in ("hefty", "slim", "fair")
+        for bound in range(10, 90, 5)
+    ]
+    kept = [learnt(text, id=f"c{n:02}") for n, text in enumerate(texts)]
+    with (
+        CorrectionMemory(tmp_path / "gated", gate=Gate()) as gated,
+        CorrectionMemory(tmp_path / "plain") as plain,
+    ):
+        for number, each in enumerate(kept):
+            assert admitted(gated, each).outcome == "kept"
+            if number % 5 == 0:
+                gated.promote(each.id, {"by": "hand"})
+                asyncio.run(plain.record(each))
+        assert recalled(gated) == recalled(plain)
+        assert len(recalled(gated)) == 5

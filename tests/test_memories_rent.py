@@ -6,6 +6,7 @@ import math
 import random
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentloop import Attempt, Correction, Feedback, ScriptedModel, Task, improve, reflect_and_retry
+from agentloop.commands.building import Wanted, parts
 from agentloop.errors import BadInput
 from agentloop.memories import CorrectionMemory, Rent
 from agentloop.memories.betting import Counts, difference, harm, interval
@@ -479,3 +481,22 @@ def test_confidence_is_calibrated_on_corrections_of_which_it_is_known_whether_th
         here = [each for each in said if fifth / 5 <= each[0] < (fifth + 1) / 5]
         told, true = (sum(each) / len(here) for each in zip(*here, strict=True))
         assert abs(told - true) < 0.12, (fifth, told, true, len(here))
+
+
+# The command line.
+
+
+def test_the_command_line_withholds_a_share_and_refuses_where_there_is_nothing_to_withhold(
+    tmp_path: Path,
+) -> None:
+    wanted = Wanted(model="local/tiny", critic="tiny", memory=tmp_path, hold_out=0.3)
+    memory = parts(wanted, []).memory
+    assert isinstance(memory, CorrectionMemory)
+    assert memory.rent is not None
+    assert (memory.rent.hold_out, memory.rent.trial) == (0.3, 0.5)
+    memory.close()
+    for wrong in ({"memory": None}, {"policy": "preferences"}):
+        with pytest.raises(BadInput, match="--hold-out is for"):
+            parts(replace(wanted, **wrong), [])
+    with pytest.raises(BadInput, match="hold_out"):
+        parts(replace(wanted, hold_out=0.0), [])

@@ -131,7 +131,7 @@ get = st.builds(lambda place: GetOp(*place), places)
 search = st.builds(lambda place: SearchOp(place[0], limit=99), places)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(batches=st.lists(st.lists(st.one_of(put_or_delete, get, search), max_size=6), max_size=6))
 def test_any_sequence_of_batches_answers_as_the_reference_does(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[Any]]

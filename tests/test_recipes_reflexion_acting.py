@@ -67,11 +67,11 @@ def test_trial_t_is_shown_the_last_plans_when_acting_and_when_planning(most: int
             assert re.findall(r"Trial \d: (plan \d)", text) == wanted
 
 
-@pytest.mark.parametrize("most", [1, 3])
+@pytest.mark.parametrize("most", [1, 3, 7])
 def test_a_memory_shows_the_same_plans_in_the_same_order(most: int) -> None:
     bare, kept = climbs_in(99), climbs_in(99)
-    run(agent(bare.model, attempts=6, reflections=most), CLIMB)
-    run(agent(kept.model, attempts=6, reflections=most, memory=EpisodicMemory(3)), CLIMB)
+    run(agent(bare.model, attempts=9, reflections=most), CLIMB)
+    run(agent(kept.model, attempts=9, reflections=most, memory=EpisodicMemory(8)), CLIMB)
     assert kept.model.requests == bare.model.requests
 
 

@@ -20,7 +20,7 @@ from agentloop.errors import BadInput
 from agentloop.graph import reflect_and_retry
 from agentloop.hidden import sees_hidden
 from agentloop.learning import Distiller, keep_feedback
-from agentloop.memories import CorrectionMemory, EpisodicMemory, PreferenceMemory
+from agentloop.memories import CorrectionMemory, EpisodicMemory, PreferenceMemory, Rent
 from agentloop.models import ChatModel
 from agentloop.types import Critic, Environment, Grader, Memory, Model, Task
 
@@ -45,6 +45,8 @@ class Wanted:
     memory: Path | None = None
     embedder: str = "hashing"
     """The memory's: ``hashing``, ``minilm:FOLDER``, ``litellm:NAME``, or ``FILE.py:NAME``."""
+    hold_out: float | None = None
+    """The share of recalls that is withheld, for ``agentloop memory worth`` to tell what each is worth."""
     policy: str = "corrections"
     """How the memory keeps and recalls: ``corrections``, ``preferences`` or ``episodic``."""
     attempts: int = 3
@@ -195,13 +197,22 @@ POLICIES: Mapping[str, Callable[..., Memory]] = {
 def _memory(wanted: Wanted) -> Memory | None:
     if wanted.policy not in POLICIES:
         raise BadInput(f"--policy {wanted.policy!r} is not known; give one of {', '.join(POLICIES)}")
+    if wanted.hold_out is not None and (wanted.memory is None or wanted.policy != "corrections"):
+        raise BadInput("--hold-out is for a memory of corrections: add --memory, and leave --policy out")
     if wanted.memory is None:
         if wanted.policy != "corrections":
             raise BadInput(f"--policy {wanted.policy} needs a folder to keep things in: add --memory")
         return None
     if wanted.policy == "episodic" and not wanted.reflect:
         raise BadInput("--policy episodic keeps what the agent notes for itself: add --reflect")
-    return POLICIES[wanted.policy](wanted.memory, embedder=embedder(wanted.embedder))
+    made_by = embedder(wanted.embedder)
+    if wanted.hold_out is not None:
+        return CorrectionMemory(wanted.memory, embedder=made_by, rent=_rent(wanted.hold_out))
+    return POLICIES[wanted.policy](wanted.memory, embedder=made_by)
+
+
+def _rent(hold_out: float) -> Rent:
+    return Rent(hold_out=hold_out, trial=max(hold_out, Rent().trial))
 
 
 def _model(name: str, wanted: Wanted) -> Model:

@@ -38,6 +38,12 @@ Policy = Annotated[
     str,
     typer.Option(help="how --memory keeps and recalls: corrections, preferences, episodic (with --reflect)"),
 ]
+HoldOut = Annotated[
+    float | None,
+    typer.Option(
+        help="share of the recalls of a correction to withhold, such as 0.1, so that its worth can be told"
+    ),
+]
 EmbedderName = Annotated[
     str,
     typer.Option(help="embedder of --memory: hashing, minilm:FOLDER, litellm:NAME, or FILE.py:NAME"),

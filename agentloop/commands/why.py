@@ -27,7 +27,6 @@ class Taught:
     folder: Path
     trajectory: Trajectory
     lesson: Attempt | None
-
     quote: str
 
     @property

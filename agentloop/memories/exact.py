@@ -1,4 +1,4 @@
-"""Exact search over vectors held in memory."""
+"""Search over vectors held in memory: exact, and beyond many rows by a sketch of them first."""
 
 from __future__ import annotations
 
@@ -9,18 +9,31 @@ import numpy as np
 
 from agentloop.memories.embedding import Vectors
 
+SKETCHED = 20_000
+"""From how many rows on a search looks at the sketch first."""
+
+_SKETCH = 256
+_SHORTLIST = 2000
+
 
 class ExactVectors:
     """Rows of length 1 by id, searched by their cosine to a query.
 
-    The product is ``einsum``, which stays on one thread: for one query a BLAS library may wake its
-    threads, which costs more than it saves.
+    From ``SKETCHED`` rows on, if they have more than 512 numbers, a search begins with the 2,000 rows
+    that are nearest in a sketch: the rows turned at random into 256 dimensions (Johnson and
+    Lindenstrauss 1984), the same on every machine. Their cosines are exact, and the other rows follow
+    when these have been read, so that every row is found in the end; the first ten are those of an
+    exact search but for a few in a thousand.
+
+    The products with one query are ``einsum``, which stays on one thread: for one query a BLAS library
+    may wake its threads, which costs more than it saves.
     """
 
     def __init__(self) -> None:
         self._places: dict[str, int] = {}
         self._ids: list[str] = []
         self._rows = np.zeros((0, 0), dtype=np.float32)
+        self._sketch = _Sketch()
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -48,6 +61,7 @@ class ExactVectors:
             self._ids[place] = last
             self._places[last] = place
             self._rows[place] = self._rows[len(self._ids)]
+        self._sketch.moved(place, len(self._ids))
 
     def rows(self, ids: Sequence[str]) -> Vectors:
         """The rows of ``ids``, in their order."""
@@ -57,14 +71,38 @@ class ExactVectors:
         """Every id, or those ``among`` some, with its cosine to ``query``, nearest first; equal ones by id.
 
         Cosines are rounded to six places, so that the order does not hang on the processor. What is
-        added or removed while the result is read does not change it.
+        added or removed while the result is read does not change it, but where a sketch is used: then
+        rows that come after the first 2,000 are those of that moment.
         """
-        ids = list(self._ids) if among is None else [id for id in among if id in self._places]
-        if not ids:
+        if not self._ids or (among is not None and not among):
             return iter(())
-        if among is not None:
-            return _ordered(ids, np.einsum("ij,j->i", self.rows(ids), query))
+        if among is not None and 8 * len(among) < len(self._ids):
+            ids = [id for id in among if id in self._places]
+            return _ordered(ids, np.einsum("ij,j->i", self.rows(ids), query)) if ids else iter(())
+        found = self._sketched(query) if self._is_large() else self._exactly(query)
+        if among is None:
+            return found
+        wanted = set(among)
+        return (each for each in found if each[0] in wanted)
+
+    def _exactly(self, query: Vectors) -> Iterator[tuple[str, float]]:
+        ids = list(self._ids)
         return _ordered(ids, np.einsum("ij,j->i", self._rows[: len(ids)], query))
+
+    def _sketched(self, query: Vectors) -> Iterator[tuple[str, float]]:
+        places = self._sketch.nearest(self._rows[: len(self._ids)], query)
+        ids = [self._ids[place] for place in places]
+        cosines = np.einsum("ij,j->i", self._rows[places], query)
+
+        def every() -> Iterator[tuple[str, float]]:
+            yield from _ordered(ids, cosines)
+            seen = set(ids)
+            yield from (each for each in self._exactly(query) if each[0] not in seen)
+
+        return every()
+
+    def _is_large(self) -> bool:
+        return len(self._ids) >= SKETCHED and self._rows.shape[1] >= 2 * _SKETCH
 
     def _reserve(self, size: int, dimension: int) -> None:
         if size <= len(self._rows):
@@ -72,6 +110,40 @@ class ExactVectors:
         grown = np.zeros((max(size, 2 * len(self._rows), 64), dimension), dtype=np.float32)
         grown[: len(self._ids)] = self._rows[: len(self._ids)] if len(self._ids) else 0.0
         self._rows = grown
+
+
+class _Sketch:
+    """Rows turned into few dimensions, made when they are first searched and kept up from then on."""
+
+    def __init__(self) -> None:
+        self._turn = np.zeros((0, 0), dtype=np.float32)
+        self._rows = np.zeros((0, _SKETCH), dtype=np.float32)
+        self._made = 0
+
+    def nearest(self, rows: Vectors, query: Vectors) -> list[int]:
+        """The places of the rows that look nearest to ``query``."""
+        self._follow(rows)
+        scores = np.einsum("ij,j->i", self._rows[: len(rows)], np.einsum("ij,i->j", self._turn, query))
+        best = np.argpartition(-scores, _SHORTLIST)[:_SHORTLIST]
+        return [int(place) for place in np.sort(best)]
+
+    def moved(self, place: int, last: int) -> None:
+        """The last row took this place."""
+        if last < self._made:
+            self._rows[place] = self._rows[last]
+        self._made = min(self._made, last) if place >= self._made or last < self._made else place
+
+    def _follow(self, rows: Vectors) -> None:
+        if not len(self._turn):
+            draws = np.random.default_rng(0).standard_normal((rows.shape[1], _SKETCH))
+            self._turn = np.linalg.qr(draws)[0].astype(np.float32)
+        if len(rows) > len(self._rows):
+            grown = np.zeros((max(len(rows), 2 * len(self._rows)), _SKETCH), dtype=np.float32)
+            grown[: self._made] = self._rows[: self._made]
+            self._rows = grown
+        if self._made < len(rows):
+            self._rows[self._made : len(rows)] = rows[self._made :] @ self._turn
+            self._made = len(rows)
 
 
 def _ordered(ids: list[str], cosines: Vectors) -> Iterator[tuple[str, float]]:

@@ -65,6 +65,8 @@ _SENTENCES = re.compile(r"(?<=[.!?;])\s+|\n+")
 
 def injected(text: str, attempts: Sequence[Attempt] = ()) -> str:
     """Why ``text`` may be an instruction that was slipped in; empty when nothing speaks for it."""
+    if not text:
+        return ""
     if _is_hidden_writing(text):
         return "it holds writing that a person does not see"
     plain = unicodedata.normalize("NFKC", text)

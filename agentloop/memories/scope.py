@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from agentloop.types import Correction, Task
@@ -31,13 +32,18 @@ def task_text(task: Task) -> str:
 
 def conditions(text: str) -> dict[str, str]:
     """The exact conditions in a scope such as ``house=acme, table=boats``; none when it is prose."""
-    found: dict[str, str] = {}
+    return dict(_parsed(text))
+
+
+@lru_cache(maxsize=10_000)
+def _parsed(text: str) -> tuple[tuple[str, str], ...]:
+    found = []
     for part in re.split(r"[,;]", text):
         match = _CONDITION.fullmatch(part)
         if match is None:
-            return {}
-        found[match.group(1)] = match.group(2)
-    return found
+            return ()
+        found.append((match.group(1), match.group(2)))
+    return tuple(found)
 
 
 def fits(correction: Correction, task: Task) -> bool:

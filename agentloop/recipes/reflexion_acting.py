@@ -112,7 +112,7 @@ def reflexion_acting_graph(
         judge=_JudgeTrial(decides, attempts=attempts, plans=bool(reflections)),
         reflect=reflect,
         memory=memory,
-        judge_goes_to=("reflect", "distil"),
+        reflections=reflections,
     )
 
 

@@ -125,7 +125,7 @@ def reflexion_questions_graph(
         judge=JudgeAndDecide(judge, Decide(attempts=attempts)),
         reflect=reflect,
         memory=memory,
-        judge_goes_to=("reflect", "distil"),
+        reflections=shown.most,
     )
 
 

@@ -72,14 +72,16 @@ class ActTrial:
         return changed
 
 
-def trial_graph(
-    *, act: Any, judge: Any, reflect: Any, memory: Memory | None, judge_goes_to: Sequence[str]
-) -> TrialGraph:
-    """Wire the nodes of a trial. ``judge`` names the next node: ``reflect``, or ``distil`` to end."""
+def trial_graph(*, act: Any, judge: Any, reflect: Any, memory: Memory | None, reflections: int) -> TrialGraph:
+    """Wire the nodes of a trial. ``judge`` names the next node: ``reflect``, or ``distil`` to end.
+
+    An episodic ``memory`` is asked for as many as ``reflections``, another one for as many as it gives.
+    """
     graph: TrialGraph = StateGraph(TrialState, context_schema=RunContext)
     # Named as input, since LangGraph else hands a node only the keys of the state it is annotated with.
-    graph.add_node("act", InOne(Recall(memory), act), input_schema=TrialState)
-    graph.add_node("judge", judge, input_schema=TrialState, destinations=tuple(judge_goes_to))
+    recall = Recall(memory, limit=reflections if is_episodic(memory) else None)
+    graph.add_node("act", InOne(recall, act), input_schema=TrialState)
+    graph.add_node("judge", judge, input_schema=TrialState, destinations=("reflect", "distil"))
     graph.add_node("reflect", reflect, input_schema=TrialState)
     # What a reflection is about is the trial's own; a memory of corrections keeps what a critic said.
     graph.add_node("distil", Distil(None if is_episodic(memory) else memory))
