@@ -23,7 +23,8 @@ def tell_worths(folder: Path, *, as_json: bool) -> None:
     table = columns("id", "status", "+worth", "95 % interval", "+shown", "+withheld", "*what it says")
     for id, worth in sorted(worths.items(), key=lambda each: _order(each[1])):
         held = ledger.corrections[id]
-        interval = f"{worth.low:+.2f} to {worth.high:+.2f}"
+        drawn = worth.shown + worth.withheld > 0
+        interval = f"{worth.low:+.2f} to {worth.high:+.2f}" if drawn else "nothing known"
         value = "" if worth.value is None else f"{worth.value:+.2f}"
         counts = (str(worth.shown), str(worth.withheld))
         table.add_row(id[:width], held.status, value, interval, *counts, one_line(held.text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 
@@ -19,9 +20,9 @@ _SHORTLIST = 2000
 class ExactVectors:
     """Rows of length 1 by id, searched by their cosine to a query.
 
-    From ``SKETCHED`` rows on, if they have more than 512 numbers, a search begins with the 2,000 rows
-    that are nearest in a sketch: the rows turned at random into 256 dimensions (Johnson and
-    Lindenstrauss 1984), the same on every machine. Their cosines are exact, and the other rows follow
+    From ``SKETCHED`` rows on, if they have 256 numbers or more, a search begins with the 2,000 rows that
+    are nearest in a sketch: the rows turned at random into half their dimensions, at most 256 (Johnson
+    and Lindenstrauss 1984), by a fixed seed. Their cosines are exact, and the other rows follow
     when these have been read, so that every row is found in the end; the first ten are those of an
     exact search but for a few in a thousand.
 
@@ -34,6 +35,7 @@ class ExactVectors:
         self._ids: list[str] = []
         self._rows = np.zeros((0, 0), dtype=np.float32)
         self._sketch = _Sketch()
+        self._mutex = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -43,25 +45,27 @@ class ExactVectors:
 
     def add(self, ids: Sequence[str], rows: Vectors) -> None:
         """Hold some rows; an id that is held already keeps its row."""
-        fresh = [i for i, id in enumerate(ids) if id not in self._places]
-        size = len(self._ids)
-        self._reserve(size + len(fresh), rows.shape[1])
-        self._rows[size : size + len(fresh)] = rows[fresh]
-        for i in fresh:
-            self._places[ids[i]] = len(self._ids)
-            self._ids.append(ids[i])
+        with self._mutex:
+            fresh = [i for i, id in enumerate(ids) if id not in self._places]
+            size = len(self._ids)
+            self._reserve(size + len(fresh), rows.shape[1])
+            self._rows[size : size + len(fresh)] = rows[fresh]
+            for i in fresh:
+                self._places[ids[i]] = len(self._ids)
+                self._ids.append(ids[i])
 
     def remove(self, id: str) -> None:
         """Let one row go; the last row takes its place."""
-        place = self._places.pop(id, None)
-        if place is None:
-            return
-        last = self._ids.pop()
-        if last != id:
-            self._ids[place] = last
-            self._places[last] = place
-            self._rows[place] = self._rows[len(self._ids)]
-        self._sketch.moved(place, len(self._ids))
+        with self._mutex:
+            place = self._places.pop(id, None)
+            if place is None:
+                return
+            last = self._ids.pop()
+            if last != id:
+                self._ids[place] = last
+                self._places[last] = place
+                self._rows[place] = self._rows[len(self._ids)]
+            self._sketch.moved(place, len(self._ids), self._rows[place])
 
     def rows(self, ids: Sequence[str]) -> Vectors:
         """The rows of ``ids``, in their order."""
@@ -86,13 +90,15 @@ class ExactVectors:
         return (each for each in found if each[0] in wanted)
 
     def _exactly(self, query: Vectors) -> Iterator[tuple[str, float]]:
-        ids = list(self._ids)
-        return _ordered(ids, np.einsum("ij,j->i", self._rows[: len(ids)], query))
+        with self._mutex:
+            ids = list(self._ids)
+            return _ordered(ids, np.einsum("ij,j->i", self._rows[: len(ids)], query))
 
     def _sketched(self, query: Vectors) -> Iterator[tuple[str, float]]:
-        places = self._sketch.nearest(self._rows[: len(self._ids)], query)
-        ids = [self._ids[place] for place in places]
-        cosines = np.einsum("ij,j->i", self._rows[places], query)
+        with self._mutex:
+            places = self._sketch.nearest(self._rows[: len(self._ids)], query)
+            ids = [self._ids[place] for place in places]
+            cosines = np.einsum("ij,j->i", self._rows[places], query)
 
         def every() -> Iterator[tuple[str, float]]:
             yield from _ordered(ids, cosines)
@@ -102,7 +108,7 @@ class ExactVectors:
         return every()
 
     def _is_large(self) -> bool:
-        return len(self._ids) >= SKETCHED and self._rows.shape[1] >= 2 * _SKETCH
+        return len(self._ids) >= SKETCHED and self._rows.shape[1] >= _SKETCH
 
     def _reserve(self, size: int, dimension: int) -> None:
         if size <= len(self._rows):
@@ -117,7 +123,7 @@ class _Sketch:
 
     def __init__(self) -> None:
         self._turn = np.zeros((0, 0), dtype=np.float32)
-        self._rows = np.zeros((0, _SKETCH), dtype=np.float32)
+        self._rows = np.zeros((0, 0), dtype=np.float32)
         self._made = 0
 
     def nearest(self, rows: Vectors, query: Vectors) -> list[int]:
@@ -125,21 +131,24 @@ class _Sketch:
         self._follow(rows)
         scores = np.einsum("ij,j->i", self._rows[: len(rows)], np.einsum("ij,i->j", self._turn, query))
         best = np.argpartition(-scores, _SHORTLIST)[:_SHORTLIST]
-        return [int(place) for place in np.sort(best)]
+        return [int(place) for place in best]
 
-    def moved(self, place: int, last: int) -> None:
-        """The last row took this place."""
+    def moved(self, place: int, last: int, row: Vectors) -> None:
+        """The last row, this one, took the place of another."""
         if last < self._made:
             self._rows[place] = self._rows[last]
-        self._made = min(self._made, last) if place >= self._made or last < self._made else place
+            self._made = last
+        elif place < self._made:
+            self._rows[place] = np.einsum("ij,i->j", self._turn, row)
 
     def _follow(self, rows: Vectors) -> None:
         if not len(self._turn):
-            draws = np.random.default_rng(0).standard_normal((rows.shape[1], _SKETCH))
+            shape = (rows.shape[1], min(_SKETCH, rows.shape[1] // 2))
+            draws = np.random.default_rng(0).standard_normal(shape)
             self._turn = np.linalg.qr(draws)[0].astype(np.float32)
         if len(rows) > len(self._rows):
-            grown = np.zeros((max(len(rows), 2 * len(self._rows)), _SKETCH), dtype=np.float32)
-            grown[: self._made] = self._rows[: self._made]
+            grown = np.zeros((max(len(rows), 2 * len(self._rows)), self._turn.shape[1]), dtype=np.float32)
+            grown[: self._made] = self._rows[: self._made] if self._made else 0.0
             self._rows = grown
         if self._made < len(rows):
             self._rows[self._made : len(rows)] = rows[self._made :] @ self._turn

@@ -59,7 +59,7 @@ class CorrectionStore(BaseStore):
 
     def __init__(self, memory: CorrectionMemory, status: CorrectionStatus) -> None:
         self._kept = memory.keeping
-        self._status = status
+        self._status: CorrectionStatus = status
         self._items = Items(self._kept)
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
