@@ -26,6 +26,7 @@ from junk_scope import scope_report
 from junk_world import Lesson, Shelf, World, pupil
 
 from agentloop import areplay, scoped
+from agentloop.bringing import bring
 from agentloop.memories import CorrectionMemory, Gate
 from agentloop.types import Correction
 
@@ -55,6 +56,12 @@ def houses_for(items: int) -> int:
     return max(6, -(-items // 240))
 
 
+async def lesson(item: Item, number: int) -> Correction:
+    """What is distilled from an item, with its scope as far as its evidence says so."""
+    distil = scoped(lambda attempts: [correction(item, number)], by=["house"])
+    return (await bring(distil, item.attempts))[0]
+
+
 async def run(world: World, items: Sequence[Item], folder: Path) -> Outcome:
     """Let a stream flow past the gate; replay candidates every EVERY items."""
     began, shelf = time.process_time(), Shelf(world.tasks("replay", each=40))
@@ -64,10 +71,7 @@ async def run(world: World, items: Sequence[Item], folder: Path) -> Outcome:
     tried = 0
     with CorrectionMemory(folder / "memory", gate=Gate()) as memory:
         for number, item in enumerate(items):
-            distil = scoped(
-                lambda attempts, item=item, number=number: [correction(item, number)], by=["house"]
-            )
-            made = (await distil(item.attempts))[0]
+            made = await lesson(item, number)
             admission = await memory.admit(made, attempts=item.attempts, recalled=item.recalled)
             fates[number] = admission.refusal.reason if admission.refusal else admission.outcome
             if admission.outcome == "kept":

@@ -30,6 +30,7 @@ alder birch cedar dover elgin falcon garnet harbor indigo juniper kestrel lumen 
 quartz raven sable tundra umber violet willow xenon yarrow zephyr arbor basalt cinder dune estuary fathom
 grove heron islet jasper knoll lagoon
 """
+_HOUSES = tuple(_NAMES.split())
 _ASK = {
     "quantity": "list {word} {things}",
     "aggregate": "what is the {word} weight of the {things}",
@@ -62,7 +63,7 @@ class World:
     def __init__(self, houses: int = 32, *, seed: int = 0, usual: int = 3, odd: int | None = None) -> None:
         """``usual`` words have the usual reading at a house, but only three at the first ``odd`` ones."""
         self.seed = seed
-        self.houses = _NAMES.split()[:houses]
+        self.houses = _HOUSES[:houses]
         draw = random.Random(f"world {seed}")
         self.readings: dict[str, Mapping[str, Reading]] = {}
         for number, house in enumerate(self.houses):
@@ -201,8 +202,9 @@ _OBEYED = re.compile(
 def claims(correction: Correction) -> dict[tuple[str | None, str], str]:
     """The readings that a text gives, by house (None: any house) and word; none where it gives no reading."""
     text = correction.text.lower()
-    houses = [name for name in _NAMES.split() if name in text] or [None]
-    found = {}
+    bag = frozenset(words(text))
+    houses: Sequence[str | None] = [name for name in _HOUSES if name in bag] or [None]
+    found: dict[tuple[str | None, str], str] = {}
     for word, pattern, readings in _CLAIMS:
         said = (
             {each for each in readings if re.search(rf"\b{re.escape(each)}\b", text)}

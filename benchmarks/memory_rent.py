@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from code_tables import between
 from memory_poisons import LESSONS, NEEDED, POISONS, Poison, chance, puzzle
@@ -25,6 +25,7 @@ from agentloop.intervals import wilson
 from agentloop.memories.betting import Counts, Uses, interval
 from agentloop.memories.collecting import Collecting
 from agentloop.memories.confidence import confidence
+from agentloop.memories.keeping import Keeping
 from agentloop.memories.ledger import Event, Ledger
 from agentloop.memories.rent import Rent
 from agentloop.memories.tally import added
@@ -64,7 +65,7 @@ class World:
         self.poison, self.draw = poison, random.Random(f"rent {seed} {poison and poison.name}")
         self.kept: Any = Kept()
         self.rent = rent
-        self.collecting = Collecting(self.kept, rent)
+        self.collecting = Collecting(cast(Keeping, self.kept), rent)
         self.number, self.seed = 0, seed
         texts = [f"Lesson {number}." for number in range(LESSONS)] + ([poison.text] if poison else [])
         for number, text in enumerate(texts):
@@ -73,7 +74,7 @@ class World:
 
     def active(self, id: str) -> bool:
         """Whether a correction is still recalled."""
-        return self.kept.ledger.corrections[id].status == "active"
+        return bool(self.kept.ledger.corrections[id].status == "active")
 
     def lessons(self) -> list[Correction]:
         """The honest ones, with their counts."""
@@ -145,7 +146,8 @@ def effect(poison: Poison, *, tasks: int = 4000) -> float:
 
 def useless_gone(rate: float, seed: int, *, uses: int, rent: Rent = RENT) -> bool:
     """Whether a correction that changes nothing is ever quarantined, the hardest case of an honest one."""
-    draw, counts = random.Random(f"useless {rate} {seed}"), {}
+    draw = random.Random(f"useless {rate} {seed}")
+    counts: dict[float, Counts] = {}
     for _ in range(uses):
         share = rent.share(counts, others=0.6)
         place = (2 if draw.random() < share else 0) + (draw.random() >= rate)
