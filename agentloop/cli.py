@@ -11,10 +11,11 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from agentloop.commands import given
 from agentloop.commands.memory_command import memory_app
 from agentloop.commands.options import (
     ApiBase,
@@ -28,6 +29,7 @@ from agentloop.commands.options import (
     DryRun,
     EmbedderName,
     Environment,
+    Gated,
     HoldOut,
     Json,
     Level,
@@ -49,15 +51,12 @@ from agentloop.commands.options import (
     Watch,
     Writes,
 )
+from agentloop.commands.proving_command import graduate, replay
 from agentloop.commands.train_command import train
 from agentloop.errors import AgentloopError, BadInput, MissingExtra
 from agentloop.version import __version__
 
-if TYPE_CHECKING:
-    from agentloop.budget import Budget
-    from agentloop.commands.building import Wanted
-
-FAILED, WRONG, UNFINISHED, INTERRUPTED = 1, 2, 3, 130
+FAILED, WRONG, INTERRUPTED = 1, 2, 130
 DOCTORED = ["local/tiny"]
 
 app = typer.Typer(
@@ -67,6 +66,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+memory_app.command("graduate")(graduate)
+memory_app.command("replay")(replay)
 app.add_typer(memory_app, name="memory")
 app.command()(train)
 
@@ -97,6 +98,7 @@ def run(
     embedder: EmbedderName = "hashing",
     policy: Policy = "corrections",
     hold_out: HoldOut = None,
+    gate: Gated = False,
     attempts: Attempts = 3,
     samples: Annotated[int, typer.Option(help="trajectories of each task")] = 1,
     max_steps: MaxSteps = None,
@@ -123,8 +125,8 @@ def run(
     from agentloop.commands import running
 
     pictures = out / "screenshots" if screenshots or observation == "screenshot" else None
-    wanted = _wanted({**locals(), "screenshots": pictures})
-    budget = _budget(budget_calls, budget_tokens, budget_dollars, budget_seconds)
+    wanted = given.wanted({**locals(), "screenshots": pictures})
+    budget = given.budget(budget_calls, budget_tokens, budget_dollars, budget_seconds)
     settings: dict[str, Any] = {
         "samples": samples,
         "concurrency": concurrency,
@@ -133,7 +135,7 @@ def run(
     }
     asked = running.Asked(tasks=tasks, count=count, out=out, dry=dry_run, watch=watch, as_json=json)
     if not running.run(wanted, asked, settings=settings):
-        raise typer.Exit(UNFINISHED)
+        raise typer.Exit(given.UNFINISHED)
 
 
 @app.command()
@@ -173,8 +175,8 @@ def evaluate(
     """Measure what feedback in words is worth beside its controls, on the same tasks."""
     from agentloop.commands import running
 
-    wanted = _wanted(locals())
-    budget = _budget(budget_calls, budget_tokens, budget_dollars, budget_seconds)
+    wanted = given.wanted(locals())
+    budget = given.budget(budget_calls, budget_tokens, budget_dollars, budget_seconds)
     settings: dict[str, Any] = {"concurrency": concurrency, "seed": seed, "budget": budget}
     asked = running.Measured(
         tasks=tasks,
@@ -265,43 +267,6 @@ def export(
     exporting.export(folder, wanted, as_json=json)
 
 
-@memory_app.command("graduate")
-def memory_graduate(
-    folder: Annotated[Path, typer.Argument(help="folder of a memory")],
-    tasks: Tasks,
-    out: Out,
-    model: Model = "local/tiny",
-    environment: Environment = "sql",
-    database: Database = None,
-    critic: Critic = "auto",
-    level: Level = "explained",
-    max_steps: MaxSteps = None,
-    writes: Writes = False,
-    temperature: Temperature = 0.0,
-    max_tokens: MaxTokens = 256,
-    api_base: ApiBase = None,
-    count: Count = None,
-    concurrency: Concurrency = 16,
-    seed: Seed = 0,
-    budget_calls: Calls = None,
-    budget_tokens: Tokens = None,
-    budget_dollars: Dollars = None,
-    budget_seconds: Seconds = None,
-    minimum: Annotated[int, typer.Option(help="held-out tasks that must have tried a correction")] = 5,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be retired; mark none")] = False,
-    json: Json = False,
-) -> None:
-    """Retire corrections that training has absorbed: held-out tasks pass as often without them."""
-    from agentloop.commands import graduating
-
-    wanted = _wanted({**locals(), "memory": None, "attempts": 1, "reflect": False})
-    budget = _budget(budget_calls, budget_tokens, budget_dollars, budget_seconds)
-    settings: dict[str, Any] = {"concurrency": concurrency, "seed": seed, "budget": budget}
-    asked = graduating.Asked(folder=folder, tasks=tasks, count=count, out=out, minimum=minimum, dry=dry_run)
-    if not graduating.graduate(wanted, asked, settings=settings, as_json=json):
-        raise typer.Exit(UNFINISHED)
-
-
 @app.command()
 def doctor(
     model: Annotated[list[str], typer.Option(help="a model to ask; may be given several times")] = DOCTORED,
@@ -332,28 +297,6 @@ def demo(
     from agentloop.commands import demo as showing
 
     showing.demo(out, count=tasks, seed=seed, as_json=json)
-
-
-def _wanted(given: dict[str, Any]) -> Wanted:
-    from dataclasses import fields
-
-    from agentloop.commands.building import Wanted
-
-    return Wanted(**{field.name: given[field.name] for field in fields(Wanted) if field.name in given})
-
-
-def _budget(
-    calls: int | None, tokens: int | None, dollars: float | None, seconds: float | None
-) -> Budget | None:
-    from agentloop.budget import Budget
-
-    given = {"calls": calls, "tokens": tokens, "dollars": dollars, "seconds": seconds}
-    for name, value in given.items():
-        if value is not None and value <= 0:
-            raise BadInput(f"--budget-{name} must be greater than 0, got {value}")
-    if all(value is None for value in given.values()):
-        return None
-    return Budget(calls=calls, tokens=tokens, dollars=dollars, seconds=seconds)
 
 
 def main() -> None:

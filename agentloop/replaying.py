@@ -26,6 +26,7 @@ from typing import Any, Literal, Protocol, TypeAlias, Unpack
 from agentloop.budget import Meter
 from agentloop.errors import AgentloopError, BadInput, BudgetSpent
 from agentloop.loop import Plan, Settings, carry_out, distinct
+from agentloop.memories.overlap import overlaps
 from agentloop.run import Run
 from agentloop.running import background
 from agentloop.types import Correction, CorrectionStatus, Memory, Task
@@ -126,12 +127,13 @@ async def areplay(
     together: int = 4,
     **settings: Unpack[Settings],
 ) -> Replay:
-    """Replay ``tasks`` in order, ``together`` at once, with and without a correction that is not active.
+    """Replay ``tasks``, ``together`` at once, with and without a correction that is not active.
 
-    It becomes active when the replay shows that it helps, is quarantined when it shows that it harms, and
-    stays as it is otherwise: after ``most`` tasks, or when those left could not decide. A candidate that
-    does nothing is called either with a chance of at most ``alpha`` each; of many candidates that do nothing,
-    that share may so get in. ``settings`` are those of ``aimprove``, but ``samples`` must be 1. The runs lie
+    Tasks that share most of its rare words come first, since there it has something to say; the others keep
+    their order. It becomes active when the replay shows that it helps, is quarantined when it shows that it
+    harms, and stays as it is otherwise: after ``most`` tasks, or when those left could not decide. A
+    candidate that does nothing is called either with a chance of at most ``alpha`` each; of many candidates
+    that do nothing, that share may so get in. ``settings`` are those of ``aimprove``, but ``samples`` must be 1. The runs lie
     in ``folder``/ID; called again, a replay that was cut off goes on there.
     """
     if not 0 < alpha < 1 or most < 1 or together < 1:
@@ -145,7 +147,7 @@ async def areplay(
     if memory.get(id).status == "active":
         raise BadInput(f"correction {id!r} is active already; a replay tries those that are not yet")
     number = 0
-    left: Sequence[Task] = distinct(tasks)
+    left: Sequence[Task] = nearest(memory.get(id), distinct(tasks))
     needed = next(count for count in itertools.count(1) if evidence(count, 0) >= 1 / alpha)
     if min(most, len(left)) < needed:
         raise BadInput(
@@ -166,6 +168,12 @@ async def areplay(
     elif found.verdict == "harms":
         memory.mark(id, "quarantined")
     return found
+
+
+def nearest(correction: Correction, tasks: Sequence[Task]) -> Sequence[Task]:
+    """The tasks by the share of the correction's rare words in their prompts, the largest first."""
+    shares = overlaps(correction.text, [task.prompt for task in tasks])
+    return [tasks[place] for place in sorted(range(len(tasks)), key=lambda each: -shares[each])]
 
 
 def evidence(wins: int, losses: int) -> float:

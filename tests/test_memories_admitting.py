@@ -21,7 +21,7 @@ from agentloop import (
 )
 from agentloop.errors import BadInput, BudgetSpent
 from agentloop.memories import CorrectionMemory, Gate
-from agentloop.replaying import ReplayFailed, evidence
+from agentloop.replaying import ReplayFailed, evidence, nearest
 from agentloop.types import Message, Source
 
 RIGHT = "at acme, hefty means over 70"
@@ -249,3 +249,17 @@ def test_a_quarantined_correction_is_not_made_active_by_late_helps(tmp_path: Pat
         memory.mark("c", "quarantined")
         asyncio.run(memory.settle("c", trajectory="late", helped=True))
         assert memory.get("c").status == "quarantined"
+
+
+def test_tasks_that_share_a_corrections_rare_words_are_tried_first_and_the_others_keep_their_order() -> None:
+    tasks = [
+        Task(id=name, prompt=prompt)
+        for name, prompt in [
+            ("a", "acme: count the boats"),
+            ("b", "acme: list hefty boats"),
+            ("c", "acme: count the cars"),
+            ("d", "delta: hefty cars"),
+        ]
+    ]
+    lesson = Correction(id="x", text="at acme, hefty means over 40")
+    assert [task.id for task in nearest(lesson, tasks)] == ["b", "d", "a", "c"]

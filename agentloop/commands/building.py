@@ -20,7 +20,7 @@ from agentloop.errors import BadInput
 from agentloop.graph import reflect_and_retry
 from agentloop.hidden import sees_hidden
 from agentloop.learning import Distiller, keep_feedback
-from agentloop.memories import CorrectionMemory, EpisodicMemory, PreferenceMemory, Rent
+from agentloop.memories import CorrectionMemory, EpisodicMemory, Gate, PreferenceMemory, Rent
 from agentloop.models import ChatModel
 from agentloop.types import Critic, Environment, Grader, Memory, Model, Task
 
@@ -47,6 +47,8 @@ class Wanted:
     """The memory's: ``hashing``, ``minilm:FOLDER``, ``litellm:NAME``, or ``FILE.py:NAME``."""
     hold_out: float | None = None
     """The share of recalls that is withheld, for ``agentloop memory worth`` to tell what each is worth."""
+    gate: bool = False
+    """Only what has evidence is let into the memory, as a candidate."""
     policy: str = "corrections"
     """How the memory keeps and recalls: ``corrections``, ``preferences`` or ``episodic``."""
     attempts: int = 3
@@ -197,8 +199,9 @@ POLICIES: Mapping[str, Callable[..., Memory]] = {
 def _memory(wanted: Wanted) -> Memory | None:
     if wanted.policy not in POLICIES:
         raise BadInput(f"--policy {wanted.policy!r} is not known; give one of {', '.join(POLICIES)}")
-    if wanted.hold_out is not None and (wanted.memory is None or wanted.policy != "corrections"):
-        raise BadInput("--hold-out is for a memory of corrections: add --memory, and leave --policy out")
+    for option, asked in (("--hold-out", wanted.hold_out is not None), ("--gate", wanted.gate)):
+        if asked and (wanted.memory is None or wanted.policy != "corrections"):
+            raise BadInput(f"{option} is for a memory of corrections: add --memory, and leave --policy out")
     if wanted.memory is None:
         if wanted.policy != "corrections":
             raise BadInput(f"--policy {wanted.policy} needs a folder to keep things in: add --memory")
@@ -206,8 +209,10 @@ def _memory(wanted: Wanted) -> Memory | None:
     if wanted.policy == "episodic" and not wanted.reflect:
         raise BadInput("--policy episodic keeps what the agent notes for itself: add --reflect")
     made_by = embedder(wanted.embedder)
-    if wanted.hold_out is not None:
-        return CorrectionMemory(wanted.memory, embedder=made_by, rent=_rent(wanted.hold_out))
+    if wanted.policy == "corrections":
+        rent = None if wanted.hold_out is None else _rent(wanted.hold_out)
+        gate = Gate() if wanted.gate else None
+        return CorrectionMemory(wanted.memory, embedder=made_by, rent=rent, gate=gate)
     return POLICIES[wanted.policy](wanted.memory, embedder=made_by)
 
 

@@ -44,6 +44,13 @@ HoldOut = Annotated[
         help="share of the recalls of a correction to withhold, such as 0.1, so that its worth can be told"
     ),
 ]
+Gated = Annotated[
+    bool,
+    typer.Option(
+        "--gate",
+        help="let into --memory only what has evidence, as candidates for 'agentloop memory replay'",
+    ),
+]
 EmbedderName = Annotated[
     str,
     typer.Option(help="embedder of --memory: hashing, minilm:FOLDER, litellm:NAME, or FILE.py:NAME"),
