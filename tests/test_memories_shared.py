@@ -2,19 +2,17 @@
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
 
 from agentloop.errors import BadInput, MemoryLocked, MemoryMismatch
 from agentloop.memories import CorrectionMemory, HashingEmbedder
 from agentloop.types import Correction, Task
+from tests.served_memory import served
 
 ROOT = Path(__file__).parent.parent
 
@@ -22,27 +20,8 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
     """A server of this test's own, on loopback."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    program = [str(Path(sys.executable).parent / "chroma"), "run", "--path", str(tmp_path / "server")]
-    server = subprocess.Popen(
-        [*program, "--host", "127.0.0.1", "--port", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(200):
-            try:
-                urlopen(f"{address}/api/v2/heartbeat", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
+    with served(tmp_path / "server") as address:
         yield address
-    finally:
-        server.kill()
-        server.wait()
 
 
 def correction(number: int) -> Correction:

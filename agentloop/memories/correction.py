@@ -40,8 +40,8 @@ class CorrectionMemory:
     **Search.** The task's prompt and short public values are compared with each correction's
     ``key``, or else its ``applies_when`` and ``text``. The 64 nearest in cosine, none below
     ``floor``, are ordered by cosine plus the share of rare words in common, then by id. While there
-    are fewer than ``exact_below`` corrections the search is exact, over memory, which was measured
-    to be faster than Chroma at that size; beyond, and on a server, Chroma answers.
+    are fewer than ``exact_below`` corrections the search is over memory, as exact as it is measured in
+    benchmarks/RESULTS.md (5 kB of memory each); beyond, and on a server, Chroma answers.
 
     **Scope.** Only corrections with a status in ``recalls`` come back: candidate, quarantined and
     retired ones do not, unless named there. ``applies_when`` of the form ``house=acme, table=boats``
@@ -84,7 +84,7 @@ class CorrectionMemory:
         read_only: bool = False,
         recalls: Collection[CorrectionStatus] = frozenset({"active"}),
         floor: float = 0.1,
-        exact_below: int = 20_000,
+        exact_below: int = 200_000,
         gate: Gate | None = None,
         rent: Rent | None = None,
     ) -> None:

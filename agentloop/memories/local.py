@@ -1,4 +1,4 @@
-"""Vectors of one process: searched exactly in memory while few, by Chroma's index beyond."""
+"""Vectors of one process: searched in memory up to a size, by Chroma's index beyond."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 class LocalVectors:
     """Vectors in memory, with the Chroma index under ``folder`` as their durable copy.
 
-    Below ``exact_below`` corrections every search is exact, over memory; from there on the vectors
+    Below ``exact_below`` corrections every search is over memory (ExactVectors); from there on the vectors
     stay in Chroma, which then answers. The index is opened when it is first needed and written in
     batches. A damaged one is dropped with a warning, and what it alone held is ``lost`` until it is
     added again. ``folder`` None (a reader's) means that there is no index.

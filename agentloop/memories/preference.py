@@ -46,7 +46,7 @@ class PreferenceMemory:
         embedder: Embedder | None = None,
         floor: float | None = None,
         read_only: bool = False,
-        exact_below: int = 20_000,
+        exact_below: int = 200_000,
     ) -> None:
         if find_spec("chromadb") is None:
             raise MissingExtra("PreferenceMemory", "chromadb", "memory")

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlparse
@@ -19,9 +20,15 @@ from agentloop.errors import AgentloopError, BadInput, MemoryMismatch, MissingEx
 from agentloop.memories.embedding import Identity, Vectors
 from agentloop.types import Correction
 
+logger = logging.getLogger(__name__)
+
 _NAME = "corrections"
 _BATCH = 1000
 _FORGOTTEN = "forgotten"
+
+SETTINGS: Mapping[str, int] = {"max_neighbors": 100, "ef_construction": 100, "ef_search": 400}
+"""Chroma's, chosen by measurement: with fewer neighbours than candidates, HNSW thins out what lies close
+together until some of it is linked from nowhere, and keys that differ in one number are never found."""
 
 
 class IndexDamaged(AgentloopError):
@@ -39,7 +46,7 @@ class Hit(NamedTuple):
 class VectorIndex:
     """One Chroma collection with cosine distance and no embedder of Chroma's."""
 
-    def __init__(self, client: Any, identity: Identity) -> None:
+    def __init__(self, client: Any, identity: Identity, *, settings: Mapping[str, int] = SETTINGS) -> None:
         self._close = weakref.finalize(self, getattr(client, "close", lambda: None))
         self._close.atexit = False
         about = {"embedder": identity.name, "version": identity.version, "dimension": identity.dimension or 0}
@@ -47,7 +54,7 @@ class VectorIndex:
             _NAME,
             embedding_function=None,
             metadata={key: value for key, value in about.items() if value != ""},
-            configuration={"hnsw": {"space": "cosine"}},
+            configuration={"hnsw": {"space": "cosine", **settings}},
         )
         held = self._collection.metadata or {}
         self.identity = Identity(
@@ -55,11 +62,11 @@ class VectorIndex:
         )
 
     @classmethod
-    def local(cls, path: Path, identity: Identity) -> VectorIndex:
+    def local(cls, path: Path, identity: Identity, *, settings: Mapping[str, int] = SETTINGS) -> VectorIndex:
         """The index in a folder of this process; IndexDamaged when it cannot be used."""
-        chroma, settings = _chroma()
+        chroma, how = _chroma()
         with _damage(path):
-            index = cls(_opened(chroma, path, settings), identity)
+            index = cls(_opened(chroma, path, how), identity, settings=settings)
         if index.identity.differs(identity):
             index.close()
             raise IndexDamaged(f"it was made with {index.identity}, the memory's embedder is {identity}")
@@ -95,10 +102,10 @@ class VectorIndex:
         with _damage(_NAME):
             return set(self._collection.get(include=[])["ids"])
 
-    def vectors(self) -> tuple[list[str], Vectors]:
-        """Every row that can be read, in no order; IndexDamaged when one cannot."""
+    def vectors(self, ids: Sequence[str] | None = None) -> tuple[list[str], Vectors]:
+        """These rows, or every one, in no order; IndexDamaged when one cannot be read."""
         with _damage(_NAME):
-            found = self._collection.get(include=["embeddings"])
+            found = self._collection.get(ids=None if ids is None else list(ids), include=["embeddings"])
         return list(found["ids"]), np.asarray(found["embeddings"], dtype=np.float32)
 
     def add(self, corrections: Sequence[Correction], rows: Vectors) -> None:
@@ -160,7 +167,8 @@ class VectorIndex:
         page = 64
         while total and len(seen) < total:
             fresh = [hit for hit in self._page(query, min(page, total), records) if hit.id not in seen]
-            if not fresh:
+            if not fresh and page >= total:
+                logger.warning("Chroma finds only %d of its %d rows", len(seen), total)
                 return
             seen.update(hit.id for hit in fresh)
             yield from (hit for hit in fresh if hit.record is not None or not records)
