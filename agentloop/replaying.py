@@ -133,8 +133,8 @@ async def areplay(
     their order. It becomes active when the replay shows that it helps, is quarantined when it shows that it
     harms, and stays as it is otherwise: after ``most`` tasks, or when those left could not decide. A
     candidate that does nothing is called either with a chance of at most ``alpha`` each; of many candidates
-    that do nothing, that share may so get in. ``settings`` are those of ``aimprove``, but ``samples`` must be 1. The runs lie
-    in ``folder``/ID; called again, a replay that was cut off goes on there.
+    that do nothing, that share may so get in. ``settings`` are those of ``aimprove``, but ``samples`` must be
+    1. The runs lie in ``folder``/ID; called again, a replay that was cut off goes on there.
     """
     if not 0 < alpha < 1 or most < 1 or together < 1:
         raise BadInput(

@@ -1,4 +1,4 @@
-"""``--gate`` and ``agentloop memory replay``: what is learnt is a candidate until tasks show that it helps."""
+"""``--gate`` and ``agentloop memory replay``: what is learnt is a candidate until it is shown to help."""
 
 import json
 import os
