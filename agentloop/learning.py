@@ -39,8 +39,10 @@ class Distil:
         run = runtime.context or RunContext()
         passed = best.feedback is not None and best.feedback.verdict == "pass"
         with run.at(best.trajectory, best.number, "distil"), boundary("memory") as caught:
-            await self._settle(state, run, helped=passed and best.number == 1)
-            if passed and best.number > 1 and not getattr(self.memory, "episodic", False):
+            episodic = bool(getattr(self.memory, "episodic", False))
+            # Reflections were recalled for the last attempt, corrections for the first: feedback came since.
+            await self._settle(state, run, helped=passed and (best.number == 1 or episodic))
+            if passed and best.number > 1 and not episodic:
                 await self._keep((*state.get("earlier", ()), best), run, recalled=state.get("recalled", ()))
         if caught.error:
             raise MemoryFailed(caught.error)

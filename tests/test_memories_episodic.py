@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentloop import Attempt, Feedback, ScriptedModel, improve, reflect_and_retry
 from agentloop.errors import BadInput, MemoryLocked
 from agentloop.memories import EpisodicMemory, check_memory
 from agentloop.memories.episodic import reflection
@@ -118,3 +119,24 @@ def test_a_second_writer_of_the_file_is_refused(tmp_path: Path) -> None:
         EpisodicMemory(file=tmp_path / "memory.jsonl")
     first.close()
     EpisodicMemory(file=tmp_path / "memory.jsonl").close()
+
+
+def test_reflections_are_judged_by_the_attempt_that_they_were_recalled_for(tmp_path: Path) -> None:
+    def second(attempt: Attempt) -> Feedback:
+        passed = attempt.number == 2 and "ajar" in attempt.task.prompt
+        return Feedback(text="Right." if passed else "Wrong.", verdict="pass" if passed else "fail")
+
+    memory = EpisodicMemory()
+    agent = reflect_and_retry(
+        model=ScriptedModel(lambda messages, sampling: f"try {sampling['seed']}"),
+        critic=second,
+        memory=memory,
+        reflect=lambda attempt: f"note {attempt.number}",
+        attempts=2,
+        stop=[],
+    )
+    tasks = [Task(id="ajar", prompt="A door ajar."), Task(id="shut", prompt="A door shut.")]
+    improve(agent, tasks, folder=tmp_path)
+    counts = {(each.key, each.text): (each.helped, each.hurt) for each in memory.list()}
+    assert counts[("ajar", "note 1")] == (1, 0)
+    assert counts[("shut", "note 1")] == (0, 1)
