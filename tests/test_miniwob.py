@@ -37,6 +37,13 @@ STATE = """(words) => JSON.stringify([
 ])"""
 
 
+AT_ONCE = """(seed) => new Promise((resolve, reject) => {
+    const begin = () => agentloopEpisode.begin(seed).then(resolve, reject);
+    document.readyState === 'loading' ? document.addEventListener('DOMContentLoaded', begin) : begin();
+})"""
+"""Begins an episode as soon as the text of a page is there, which is before its pictures are."""
+
+
 @pytest.fixture(scope="module")
 def window(browser: Browser) -> Iterator[Window]:
     site = miniwob.MiniWoB()
@@ -88,6 +95,20 @@ def dev(data: Path) -> list[str]:
 
 
 @pytest.mark.data
+def test_an_episode_begins_when_a_page_that_still_loads_its_pictures_is_whole(browser: Browser) -> None:
+    async def at_once(name: str) -> str:
+        site, wanted = miniwob.MiniWoB(), task(name, 1)
+        opened = await browser.open(Fence([miniwob.ORIGIN]), hosts=site.hosts)  # its cache is empty
+        try:
+            await opened.page.goto(site.start(wanted).url, wait_until="commit")
+            return str(await opened.evaluate(AT_ONCE, 1))
+        finally:
+            await opened.close()
+
+    for name in ("social-media-some", "social-media-all", "social-media"):
+        assert "button" in browser.do(at_once(name))
+
+
 def test_all_pages_of_the_package_are_tasks(data: Path) -> None:
     assert len(miniwob.names()) == 130
     assert set(dev(data)) <= set(miniwob.names())

@@ -34,6 +34,11 @@
     history.replaceState(null, '', location.pathname);
   }
 
+  async function loaded() {
+    if (document.readyState === 'complete') return;
+    await new Promise((resolve) => window.addEventListener('load', () => setTimeout(resolve)));
+  }
+
   async function rewrite() {
     episode.source ??= await (await fetch(location.pathname)).text();
     forget();
@@ -48,7 +53,7 @@
 
   const episode = { source: null, seed: null };
   episode.begin = async (seed) => {
-    if (episode.seed !== null) await rewrite();
+    await (episode.seed === null ? loaded() : rewrite());
     episode.seed = seed;
     started = performance.now();
     core.EPISODE_MAX_TIME = LONGEST;
