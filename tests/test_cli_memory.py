@@ -2,65 +2,21 @@
 
 import asyncio
 import json
-import os
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.cells import cell_len
-from typer.testing import CliRunner, Result
 
 from agentloop import Attempt, Feedback, Task, improve, reflect_and_retry
-from agentloop.cli import app
-from agentloop.errors import BadInput, MemoryLocked, MemoryMismatch
+from agentloop.errors import BadInput, MemoryMismatch
 from agentloop.memories import CorrectionMemory
 from agentloop.models import FaultServer, ScriptedModel
 from agentloop.models.embed import LiteLLMEmbedder
-from agentloop.types import Correction, Source
-
-ROOT = Path(__file__).parent.parent
-FEW = Correction(
-    id="fewfewfewfew",
-    text="at acme, a few means 7 rows",
-    applies_when="house=acme",
-    source=Source(run="r", trajectory="t#0", attempt=1, quote="a few means 7 rows"),
-)
-NASTY = "list \x1b[31mred\x1b[0m [bold]boats[/bold]\nby length, and " + "on " * 60 + "\u202e日本語" * 9
-
-
-def memory(*arguments: str, env: dict[str, str] | None = None, **options: Any) -> Result:
-    return CliRunner().invoke(app, ["memory", *arguments], env={"COLUMNS": "80", **(env or {})}, **options)
-
-
-def done(*arguments: str, **options: Any) -> str:
-    """What a command prints; it must end well."""
-    result = memory(*arguments, **options)
-    assert result.exit_code == 0, (result.output, result.exception)
-    return result.stdout
-
-
-def told(*arguments: str) -> Any:
-    return json.loads(done(*arguments, "--json"))
-
-
-def refused(*arguments: str, **options: Any) -> Exception:
-    error = memory(*arguments, **options).exception
-    assert isinstance(error, Exception)
-    return error
-
-
-def filled(folder: Path, *corrections: Correction) -> str:
-    async def fill() -> None:
-        for each in corrections:
-            await opened.record(each)
-
-    with CorrectionMemory(folder) as opened:
-        asyncio.run(fill())
-    return str(folder)
+from agentloop.types import Correction
+from tests.memory_commands import FEW, NASTY, ROOT, done, filled, memory, refused, told
 
 
 @pytest.fixture
@@ -365,91 +321,3 @@ def test_an_embedder_of_litellm_makes_the_vectors_and_recalls(tmp_path: Path) ->
         asyncio.run(CorrectionMemory.rebuild(tmp_path / "notes", embedder=other))
         with CorrectionMemory(tmp_path / "notes", embedder=other) as rebuilt:
             assert [each.id for each in asyncio.run(rebuilt.recall(task))] == [FEW.id]
-
-
-# Several processes
-
-HOLDER = """
-import asyncio, sys
-from agentloop.memories import CorrectionMemory
-from agentloop.types import Correction
-with CorrectionMemory(sys.argv[1]) as memory:
-    for line in sys.stdin:
-        asyncio.run(memory.record(Correction(id=line.strip(), text="a lesson of the run: " + line.strip())))
-        print(line.strip(), flush=True)
-"""
-
-
-@contextmanager
-def held(folder: str) -> Iterator[Any]:
-    """A process that has the memory open for writing, and records what it is told."""
-    command = [sys.executable, "-c", HOLDER, folder]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-
-        def record(id: str) -> None:
-            process.stdin.write(f"{id}\n")  # type: ignore[union-attr]
-            process.stdin.flush()  # type: ignore[union-attr]
-            assert process.stdout.readline().strip() == id  # type: ignore[union-attr]
-
-        record("first")
-        record.process = process  # type: ignore[attr-defined]
-        yield record
-        process.stdin.close()
-        process.wait(timeout=60)
-
-
-@pytest.mark.slow
-def test_while_a_run_holds_the_folder_readers_see_what_it_learns_and_writers_are_told_who(notes: str) -> None:
-    with held(notes) as record:
-        for command in (["show", "nasty"], ["why", "nasty"], ["export"], ["worth"]):
-            done(command[0], notes, *command[1:])
-        assert memory("audit", notes).exit_code == 0
-        assert "lesson of the run: first" in done("show", notes, "first")
-        record("second")
-        assert [each["id"] for each in told("list", notes, "--text", "lesson")["corrections"]] == [
-            "first",
-            "second",
-        ]
-        before = Path(notes, "corrections.jsonl").read_bytes()
-        for arguments in (
-            ["edit", notes, "nasty", "--text", "x"],
-            ["forget", notes, "nasty"],
-            ["forget", notes, "nasty", "--erase"],
-            ["merge", notes, "fewfewfewold", "--into", "nasty"],
-            ["rebuild", notes],
-        ):
-            error = refused(*arguments)
-            assert isinstance(error, MemoryLocked), arguments
-            assert f"process {record.process.pid} ({sys.executable}" in str(error)
-            assert "Wait until it has ended, or stop it" in str(error)
-        assert Path(notes, "corrections.jsonl").read_bytes() == before
-    done("edit", notes, "first", "--text", "x")
-
-
-@pytest.mark.slow
-def test_a_reader_recalls_while_a_writer_writes(notes: str) -> None:
-    with CorrectionMemory(notes, read_only=True) as reader, held(notes) as record:
-        for number in range(5):
-            record(f"harbour{number}")
-            found = asyncio.run(reader.recall(Task(id="t", prompt=f"the lesson of harbour{number}"), limit=1))
-            assert [each.id for each in found] == [f"harbour{number}"]
-
-
-@pytest.mark.slow
-def test_the_program_itself_tells_an_error_in_one_line_and_ends_with_its_code(notes: str) -> None:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "agentloop.cli", "memory", *arguments]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-
-    wrong = run("show", notes, "zz")
-    assert (wrong.returncode, len(wrong.stderr.splitlines())) == (2, 1)
-    assert "no single correction with id 'zz'" in wrong.stderr
-    with held(notes):
-        locked = run("forget", notes, "nasty")
-    assert (locked.returncode, len(locked.stderr.splitlines())) == (1, 1)
-    assert "has the memory in" in locked.stderr
