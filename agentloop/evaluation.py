@@ -179,7 +179,7 @@ async def aevaluate(
             f"evaluate takes one sample a task, got samples={settings['samples']}; give more tasks"
         )
     if memory is not None and not lesson:
-        raise BadInput("a memory was given but no tasks to learn from; give teach=[...]")
+        raise BadInput("a memory was given but no tasks to learn from; give teach=[...], or --teach TASKS")
     work = _Work(
         agent=agent, tasks=tasks, critic=critic, folder=Path(folder), attempts=attempts, settings=settings
     )

@@ -136,14 +136,7 @@ async def areplay(
     that do nothing, that share may so get in. ``settings`` are those of ``aimprove``, but ``samples`` must be
     1. The runs lie in ``folder``/ID; called again, a replay that was cut off goes on there.
     """
-    if not 0 < alpha < 1 or most < 1 or together < 1:
-        raise BadInput(
-            f"alpha is a chance, most and together are at least 1; got {alpha}, {most}, {together}"
-        )
-    if settings.get("samples", 1) != 1:
-        raise BadInput(
-            f"a replay takes one sample a task, got samples={settings['samples']}; give more tasks"
-        )
+    _refuse_impossible(alpha=alpha, most=most, together=together, samples=settings.get("samples", 1))
     if memory.get(id).status == "active":
         raise BadInput(f"correction {id!r} is active already; a replay tries those that are not yet")
     number = 0
@@ -168,6 +161,16 @@ async def areplay(
     elif found.verdict == "harms":
         memory.mark(id, "quarantined")
     return found
+
+
+def _refuse_impossible(*, alpha: float, most: int, together: int, samples: int) -> None:
+    if not 0 < alpha < 1:
+        raise BadInput(f"alpha is a chance above 0 and below 1, got {alpha}; 0.01 is usual")
+    for name, value in (("most", most), ("together", together)):
+        if value < 1:
+            raise BadInput(f"{name} must be at least 1 task, got {value}")
+    if samples != 1:
+        raise BadInput(f"a replay takes one sample a task, got samples={samples}; give more tasks")
 
 
 def nearest(correction: Correction, tasks: Sequence[Task]) -> Sequence[Task]:

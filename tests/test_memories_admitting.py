@@ -161,9 +161,16 @@ def test_a_replay_that_was_cut_off_goes_on_and_asks_nothing_twice(tmp_path: Path
 def test_an_active_correction_is_not_replayed_and_impossible_rules_are_refused(tmp_path: Path) -> None:
     with CorrectionMemory(tmp_path / "memory", gate=Gate()) as memory:
         held(memory)
-        for bad in ({"alpha": 0.0}, {"most": 0}, {"most": 8}, {"samples": 2}):
-            with pytest.raises(BadInput):
-                replay(memory, "c", questions(), agent=Builder(), folder=tmp_path / "runs", **bad)  # type: ignore[arg-type]
+        impossible: list[tuple[dict[str, Any], str]] = [
+            ({"alpha": 0.0}, "alpha is a chance above 0 and below 1, got 0.0"),
+            ({"most": 0}, "most must be at least 1 task, got 0"),
+            ({"together": 0}, "together must be at least 1 task, got 0"),
+            ({"most": 8}, "needs at least 9 tasks"),
+            ({"samples": 2}, "one sample a task, got samples=2"),
+        ]
+        for bad, said in impossible:
+            with pytest.raises(BadInput, match=said):
+                replay(memory, "c", questions(), agent=Builder(), folder=tmp_path / "runs", **bad)
         memory.mark("c", "active")
         with pytest.raises(BadInput, match="active already"):
             replay(memory, "c", questions(), agent=Builder(), folder=tmp_path / "runs")
